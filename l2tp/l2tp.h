@@ -21,11 +21,11 @@ struct l2tp;
 
 /* Borrowed for the life of the tunnel. */
 struct l2tp_conf {
-	const char *hostname;  /* Host Name AVP */
-	struct slice secret;   /* tunnel secret or empty; RFC 2661, 5.1.1 */
-	msec hello;            /* silence before we send a Hello, 0 = never; RFC 2661, 5.5 */
-	uint16_t window;       /* our Receive Window Size, in messages; Windows sends 8 */
-	msec rtt;              /* measured by IKE, 0 = unknown; for the first retransmission */
+	const char *hostname; /* Host Name AVP */
+	struct slice secret;  /* tunnel secret or empty; RFC 2661, 5.1.1 */
+	msec hello;           /* silence before we send a Hello, 0 = never; RFC 2661, 5.5 */
+	uint16_t window;      /* our Receive Window Size, in messages; Windows sends 8 */
+	msec rtt;             /* measured by IKE, 0 = unknown; for the first retransmission */
 };
 
 enum l2tp_event_kind {
