@@ -10,7 +10,7 @@
 #include "base/wire.h"
 
 struct answer {
-	bool yes;            /* no: `why` is a static or borrowed sentence, or NULL */
+	bool yes; /* no: `why` is a static or borrowed sentence, or NULL */
 	const char *why;
 	uint32_t spi;        /* WANT_SPI: non-zero, at least 256, used by no live SA */
 	struct slice secret; /* WANT_SECRET: borrowed for the call */

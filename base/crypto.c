@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/crypto_mb.h"
 #include "base/secret.h"
 
 const char *const crypto_hash_names[HASHES] = {"MD4", "MD5", "SHA1", "SHA256", "SHA384", "SHA512"};
@@ -54,6 +55,7 @@ void crypto_free(struct crypto *c)
 {
 	if (!c)
 		return;
+	mb_close(c);
 	EVP_MD_CTX_free(c->hash_ctx);
 	EVP_CIPHER_CTX_free(c->cipher_ctx);
 	for (int i = 0; i < HASHES; i++)
@@ -77,8 +79,7 @@ bool crypto_has_hash(const struct crypto *c, enum hash hash)
 	return c->hash[hash];
 }
 
-bool crypto_hash(
-	struct crypto *c, enum hash hash, const struct slice *parts, size_t n, uint8_t *to)
+bool crypto_hash(struct crypto *c, enum hash hash, const struct slice *parts, size_t n, uint8_t *to)
 {
 	if (!c->hash[hash] || EVP_DigestInit_ex2(c->hash_ctx, c->hash[hash], NULL) != 1)
 		return false;
@@ -137,7 +138,8 @@ bool crypto_cbc(struct crypto *c, enum cbc cipher, enum cbc_way way, struct slic
 {
 	if (n % cbc_block(cipher))
 		return false;
-	return n == 0 || run_cipher(c, crypto_cbc_cipher(c, cipher, key.n), way, key.p, iv, data, data, n);
+	return n == 0 ||
+	       run_cipher(c, crypto_cbc_cipher(c, cipher, key.n), way, key.p, iv, data, data, n);
 }
 
 bool crypto_des(struct crypto *c, const uint8_t key[8], const uint8_t in[8], uint8_t out[8])

@@ -20,7 +20,8 @@ struct dh_row {
 	enum dh_kind kind;
 	uint16_t public_len;
 	uint16_t secret_len;
-	uint16_t private_len; /* octets of a fresh private value: twice the group's strength or more */
+	uint16_t
+		private_len; /* octets of a fresh private value: twice the group's strength or more */
 	BIGNUM *(*prime)(BIGNUM *);
 	int curve;
 };
@@ -106,9 +107,11 @@ static bool ecp_multiply(const struct dh *dh, const EC_POINT *base, bool both, u
 	BIGNUM *x = BN_secure_new(), *y = BN_secure_new();
 	int len = dh->row->secret_len;
 	bool ok = ctx && point && x && y &&
-		  EC_POINT_mul(dh->ec, point, base ? NULL : dh->x, base, base ? dh->x : NULL, ctx) == 1 &&
+		  EC_POINT_mul(dh->ec, point, base ? NULL : dh->x, base, base ? dh->x : NULL,
+			  ctx) == 1 &&
 		  EC_POINT_get_affine_coordinates(dh->ec, point, x, y, ctx) == 1 &&
-		  BN_bn2binpad(x, to, len) == len && (!both || BN_bn2binpad(y, to + len, len) == len);
+		  BN_bn2binpad(x, to, len) == len &&
+		  (!both || BN_bn2binpad(y, to + len, len) == len);
 
 	BN_clear_free(x);
 	BN_clear_free(y);
@@ -122,8 +125,9 @@ static bool ecp_agree(const struct dh *dh, struct slice peer, uint8_t *to)
 	int len = dh->row->secret_len;
 	EC_POINT *point = EC_POINT_new(dh->ec);
 	BIGNUM *x = BN_bin2bn(peer.p, len, NULL), *y = BN_bin2bn(peer.p + len, len, NULL);
-	/* set_affine_coordinates fails for a point off the curve. */
-	bool ok = point && x && y &&
+	/* set_affine_coordinates fails for a point off the curve, but reduces what is too large. */
+	const BIGNUM *p = EC_GROUP_get0_field(dh->ec);
+	bool ok = point && x && y && BN_cmp(x, p) < 0 && BN_cmp(y, p) < 0 &&
 		  EC_POINT_set_affine_coordinates(dh->ec, point, x, y, NULL) == 1 &&
 		  ecp_multiply(dh, point, false, to);
 

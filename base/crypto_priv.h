@@ -5,6 +5,8 @@
 
 #include "base/crypto.h"
 
+struct IMB_MGR;
+
 enum { CBC_KINDS = 4 }; /* AES-128, AES-192, AES-256, 3DES */
 
 struct crypto {
@@ -16,8 +18,10 @@ struct crypto {
 	EVP_CIPHER *cbc[CBC_KINDS];
 	EVP_CIPHER *gcm[3]; /* AES-128, AES-192, AES-256 */
 	EVP_CIPHER *des;
-	EVP_MD_CTX *hash_ctx;     /* reused by crypto_hash() */
+	EVP_MD_CTX *hash_ctx;       /* reused by crypto_hash() */
 	EVP_CIPHER_CTX *cipher_ctx; /* reused by crypto_cbc() and crypto_des() */
+	struct IMB_MGR *mb; /* multi-buffer library, see crypto_mb.h; NULL until an SA wants it */
+	bool mb_off;        /* it is not there, or not wanted */
 };
 
 extern const char *const crypto_hash_names[HASHES];

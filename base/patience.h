@@ -32,8 +32,7 @@ struct retry {
 	}
 
 /* The first copy leaves now. `rtt` is the measured round trip, 0 when unknown. */
-void retry_start(
-	struct retry *r, enum patience kind, msec rtt, const struct env *env, msec now);
+void retry_start(struct retry *r, enum patience kind, msec rtt, const struct env *env, msec now);
 
 /* What to do now. RETRY_SEND has counted the copy and set the next deadline. */
 enum retry_verdict retry_tick(struct retry *r, const struct env *env, msec now);

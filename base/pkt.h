@@ -78,8 +78,7 @@ struct pkt *pkt_of(struct pkt_pool *pool, struct slice s);
 
 /* Another view of p's buffer: `len` octets from `data`, and exclusively [floor, ceil) around them.
  * The caller guarantees that no two live views share an octet. NULL when out of memory. */
-struct pkt *pkt_view(
-	const struct pkt *p, uint8_t *data, size_t len, uint8_t *floor, uint8_t *ceil);
+struct pkt *pkt_view(const struct pkt *p, uint8_t *data, size_t len, uint8_t *floor, uint8_t *ceil);
 
 /* Give the view back; the last one gives the buffer back. NULL is allowed. */
 void pkt_free(struct pkt *p);

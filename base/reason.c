@@ -157,6 +157,18 @@ const char *reason_stage_name(enum reason_stage stage)
 	return stage_names[stage];
 }
 
+const char *reason_hint(enum reason_id id, const char *name, char to[static REASON_HINT])
+{
+	const char *hint = reason_row(id)->hint, *at = strstr(hint, "%s");
+
+	if (at)
+		snprintf(to, REASON_HINT, "%.*s%s%s", (int)(at - hint), hint, name ? name : "NAME",
+			at + 2);
+	else
+		snprintf(to, REASON_HINT, "%s", hint);
+	return to;
+}
+
 enum reason_id reason_find(const char *text)
 {
 	uint64_t number = 0;

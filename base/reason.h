@@ -96,16 +96,16 @@ enum reason_stage {
 
 /* One row of the table; all strings are static. `hint` may hold one %s for the connection name. */
 struct reason_row {
-	const char *id;       /* "IKE-PSK-WRONG" */
+	const char *id; /* "IKE-PSK-WRONG" */
 	enum reason_stage stage;
-	uint16_t windows;     /* 0 = Windows has no number for it */
+	uint16_t windows; /* 0 = Windows has no number for it */
 	enum exit_class exit;
 	const char *sentence; /* without a final stop; the evidence follows in brackets */
 	const char *hint;     /* a sentence; "" when nothing can be advised */
 	bool final;           /* trying again without a change by somebody is pointless */
 };
 
-enum { REASON_EVIDENCE = 256 };
+enum { REASON_EVIDENCE = 256, REASON_HINT = 256 };
 
 struct reason {
 	enum reason_id id;
@@ -113,6 +113,9 @@ struct reason {
 };
 
 const struct reason_row *reason_row(enum reason_id id); /* never NULL */
+/* The row's hint for that connection (NULL: "NAME"); returns `to`. */
+const char *reason_hint(enum reason_id id, const char *name, char to[static REASON_HINT]);
+
 const char *reason_stage_name(enum reason_stage stage); /* "ike", "ppp", ... */
 
 /* By "IKE-PSK-WRONG" (any case) or by a Windows number in digits, the first row that has it;

@@ -10,7 +10,8 @@ const char *esp_suite_text(const struct esp_suite *s, char *to)
 
 	switch (s->cipher) {
 	case ESP_AES_CBC:
-		snprintf(to, SUITE_TEXT, "aes%d-%s%s", s->key_len * 8, hash_text[s->auth], truncated);
+		snprintf(to, SUITE_TEXT, "aes%d-%s%s", s->key_len * 8, hash_text[s->auth],
+			truncated);
 		break;
 	case ESP_3DES:
 		snprintf(to, SUITE_TEXT, "3des-%s%s", hash_text[s->auth], truncated);

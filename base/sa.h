@@ -11,10 +11,10 @@
 enum esp_cipher { ESP_AES_CBC, ESP_3DES, ESP_AES_GCM }; /* GCM with a 16-octet ICV, RFC 4106 */
 
 enum {
-	ESP_KEY_MAX = 36,       /* AES-256-GCM: key 32 and salt 4 */
-	ESP_AUTH_KEY_MAX = 64,  /* HMAC-SHA2-512 */
+	ESP_KEY_MAX = 36,      /* AES-256-GCM: key 32 and salt 4 */
+	ESP_AUTH_KEY_MAX = 64, /* HMAC-SHA2-512 */
 	ESP_ICV_MAX = 32,
-	ESP_SPI_MIN = 256,      /* RFC 4303, 2.1: below is reserved */
+	ESP_SPI_MIN = 256, /* RFC 4303, 2.1: below is reserved */
 	L2TP_PORT = 1701,
 };
 
@@ -36,13 +36,25 @@ struct sa_pair {
 	struct esp_suite suite;
 	struct esp_half in;
 	struct esp_half out;
-	enum lane lane;     /* LANE_NATT: in UDP 4500. LANE_RAW: protocol 50 */
-	struct addr local;  /* outer addresses; ports of UDP 4500 when encapsulated */
+	enum lane lane;    /* LANE_NATT: in UDP 4500. LANE_RAW: protocol 50 */
+	struct addr local; /* outer addresses; ports of UDP 4500 when encapsulated */
 	struct addr remote;
 	uint16_t local_port;  /* of the UDP inside: 1701 or ours */
 	uint16_t remote_port; /* of the UDP inside: 1701 */
 	uint32_t life_s;      /* agreed; IKE rekeys before, a plane may use it as a safety net */
 };
+
+/* Octets of the IV in each packet. RFC 3602, 2451, 4106. */
+static inline size_t esp_iv_len(const struct esp_suite *suite)
+{
+	return suite->cipher == ESP_AES_CBC ? 16 : 8;
+}
+
+/* Payload, padding and the two octets of trailer fill a multiple of this; RFC 4303, 2.4. */
+static inline size_t esp_align(const struct esp_suite *suite)
+{
+	return suite->cipher == ESP_AES_CBC ? 16 : suite->cipher == ESP_3DES ? 8 : 4;
+}
 
 /* "aes256-sha1", "aes128gcm16", "3des-sha1": strongSwan's notation. Into SUITE_TEXT octets. */
 enum { SUITE_TEXT = 40 };
