@@ -23,7 +23,7 @@ struct esp;
 enum { ESP_PAIRS_MAX = 8 }; /* live at once: the current one, its successor, old ones running out */
 
 enum esp_event_kind {
-	ESP_EV_FIRST_IN,  /* news: the first packet on `spi_in` was authenticated */
+	ESP_EV_FIRST_IN, /* news: the first packet on `spi_in` was authenticated */
 	ESP_EV_EXHAUSTED, /* news: sequence numbers (or a 3DES byte budget) run out: rekey `spi_in` */
 };
 
@@ -34,14 +34,15 @@ struct esp_event {
 
 /* Everything that can happen to a packet, counted. */
 struct esp_counters {
-	uint64_t packets, octets;
-	uint64_t icv_bad;    /* authentication failed */
-	uint64_t replayed;   /* seen before, or too old for the window */
-	uint64_t malformed;  /* too short, bad padding, wrong next header, wrong inner UDP */
-	uint64_t no_sa;      /* no such SPI (in); nothing to send on (out) */
-	uint64_t no_room;    /* no room for header or trailer */
-	uint64_t exhausted;  /* not sent: the SA's sequence numbers are used up */
-	uint64_t truncated_icv_would_fit; /* of icv_bad: a 96-bit SHA2-256 ICV would have been right */
+	uint64_t packets, octets; /* went through; octets of ESP, from SPI to ICV */
+	uint64_t icv_bad;         /* authentication failed */
+	uint64_t replayed;        /* seen before, or too old for the window */
+	uint64_t malformed;       /* too short, bad padding, wrong next header, wrong inner UDP */
+	uint64_t no_sa;           /* no such SPI (in); nothing to send on (out) */
+	uint64_t no_room;         /* no room for header or trailer */
+	uint64_t exhausted;       /* not sent: the SA's sequence numbers are used up */
+	/* of icv_bad: a 96-bit SHA2-256 ICV would have been right */
+	uint64_t truncated_icv_would_fit;
 };
 
 struct esp_sa_status {
