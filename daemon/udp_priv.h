@@ -1,0 +1,32 @@
+/* The inside of a socket: udp.c opens it, udp_recv.c and udp_send.c move packets. */
+#pragma once
+
+#include <netinet/in.h>
+
+#include "daemon/udp.h"
+
+/* Newer than the C library's headers in some distributions. linux/udp.h. */
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
+#endif
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
+#ifndef UDP_ENCAP
+#define UDP_ENCAP 100
+#endif
+
+enum { ENCAP_ESP = 2 }; /* UDP_ENCAP_ESPINUDP */
+
+struct udp {
+	int fd;
+	bool v6;
+	enum lane lane;
+	size_t gso_size; /* the largest segment that UDP_SEGMENT may have; 0 = do not use it */
+	struct pktq waiting;
+	struct udp_error error; /* code 0 = none */
+	struct udp_counters counters;
+};
+
+/* Read the socket's error queue until it is empty; the last one is kept for udp_take_error(). */
+void udp_read_errors(struct udp *u);
