@@ -37,9 +37,9 @@ struct ppp_conf {
 	uint16_t mru;          /* we ask for it and announce it; 1400 */
 	struct ip want;        /* an address to ask for, or FAMILY_NONE */
 	bool want_dns;
-	msec echo_interval;    /* LCP echo after this silence; 0 = never */
+	msec echo_interval;     /* LCP echo after this silence; 0 = never */
 	unsigned echo_failures; /* echoes without answer until LINK-LOST; 5 */
-	msec rtt;              /* measured by IKE, 0 = unknown */
+	msec rtt;               /* measured by IKE, 0 = unknown */
 };
 
 enum ppp_event_kind {
@@ -60,17 +60,17 @@ struct ppp_event {
 
 struct ppp_status {
 	bool lcp_open, authenticated, up;
-	const char *auth;    /* "mschapv2", "chap-md5", ..., "" before */
+	const char *auth; /* "mschapv2", "chap-md5", ..., "" before */
 	struct ip local, peer, dns[2], wins[2];
-	uint16_t mtu;        /* the peer's MRU, capped by ours */
-	char message[128];   /* the server's M= text, escaped */
+	uint16_t mtu;      /* the peer's MRU, capped by ours */
+	char message[128]; /* the server's M= text, escaped */
 	uint64_t echoes_lost, bad;
 };
 
 struct ppp *ppp_new(const struct ppp_conf *conf, const struct env *env);
 void ppp_free(struct ppp *p); /* sends nothing; wipes. NULL is allowed */
 
-void ppp_open(struct ppp *p, msec now, struct io *out); /* the lower layer is up: start LCP */
+void ppp_open(struct ppp *p, msec now, struct io *out);  /* the lower layer is up: start LCP */
 void ppp_close(struct ppp *p, msec now, struct io *out); /* Terminate-Request, 3 s at most */
 
 /* Frames from the server. Takes all of `in`: IP packets move to out->up with the PPP header
@@ -84,6 +84,5 @@ void ppp_send(struct ppp *p, struct pktq *in, msec now, struct io *out);
 void ppp_tick(struct ppp *p, msec now, struct io *out);
 msec ppp_deadline(const struct ppp *p);
 bool ppp_next_event(struct ppp *p, struct ppp_event *ev);
-void ppp_answer(
-	struct ppp *p, uint32_t id, const struct answer *answer, msec now, struct io *out);
+void ppp_answer(struct ppp *p, uint32_t id, const struct answer *answer, msec now, struct io *out);
 void ppp_get_status(const struct ppp *p, struct ppp_status *status);
