@@ -83,5 +83,5 @@ bool esp_get_status(const struct esp *esp, unsigned i, struct esp_sa_status *sta
 /* Sums over all pairs that ever were, plus what belonged to no pair. */
 void esp_get_totals(const struct esp *esp, struct esp_counters *in, struct esp_counters *out);
 
-/* Octets that sealing adds to an L2TP packet at most: UDP 8, ESP 8, IV, padding, trailer 2, ICV. */
-size_t esp_overhead(const struct esp_suite *suite);
+/* The longest L2TP packet whose ESP packet (SPI to ICV) has at most `room` octets; 0 if none has. */
+size_t esp_payload_max(const struct esp_suite *suite, size_t room);

@@ -243,10 +243,12 @@ void esp_get_totals(const struct esp *esp, struct esp_counters *in, struct esp_c
 	}
 }
 
-size_t esp_overhead(const struct esp_suite *suite)
+size_t esp_payload_max(const struct esp_suite *suite, size_t room)
 {
 	enum { UDP_HDR = 8, TRAILER = 2 };
+	size_t around = CRYPTO_ESP_HEAD + esp_iv_len(suite) + suite->icv_len;
+	size_t text = room > around ? room - around : 0;
 
-	return UDP_HDR + CRYPTO_ESP_HEAD + esp_iv_len(suite) + esp_align(suite) - 1 + TRAILER +
-	       suite->icv_len;
+	text -= text % esp_align(suite);
+	return text > UDP_HDR + TRAILER ? text - UDP_HDR - TRAILER : 0;
 }

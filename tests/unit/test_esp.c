@@ -81,21 +81,28 @@ static void numbers_are_consecutive_and_ivs_are_unique(void **state)
 	}
 }
 
-static void the_overhead_is_an_upper_bound_that_is_reached(void **state)
+static size_t sealed_len(struct ends *e, size_t n)
+{
+	struct pkt *p = sealed_by_peer(e, n);
+	size_t len = p->len;
+
+	pkt_free(p);
+	return len;
+}
+
+static void the_longest_payload_fits_and_one_octet_more_does_not(void **state)
 {
 	struct ends *e = *state;
 
 	for (size_t i = 0; i < SUITES; i++) {
-		size_t most = 0;
-
 		connect_ends(e, &suites[i]);
-		for (size_t n = 0; n < 32; n++) {
-			struct pkt *p = sealed_by_peer(e, n);
+		for (size_t room = 128; room < 192; room++) {
+			size_t most = esp_payload_max(&suites[i], room);
 
-			most = p->len - n > most ? p->len - n : most;
-			pkt_free(p);
+			assert_in_range(sealed_len(e, most), 1, room);
+			assert_true(sealed_len(e, most + 1) > room);
 		}
-		assert_int_equal(most, esp_overhead(&suites[i]));
+		assert_int_equal(esp_payload_max(&suites[i], 0), 0);
 		esp_drop(e->us, 0x1001);
 		esp_drop(e->peer, 0x2002);
 	}
@@ -480,7 +487,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			numbers_are_consecutive_and_ivs_are_unique, ends_setup, ends_teardown),
 		cmocka_unit_test_setup_teardown(
-			the_overhead_is_an_upper_bound_that_is_reached, ends_setup, ends_teardown),
+			the_longest_payload_fits_and_one_octet_more_does_not, ends_setup,
+			ends_teardown),
 		cmocka_unit_test_setup_teardown(
 			mixed_queues_keep_their_order, ends_setup, ends_teardown),
 		cmocka_unit_test_setup_teardown(pairs_have_limits, ends_setup, ends_teardown),
