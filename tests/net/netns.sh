@@ -1,0 +1,95 @@
+# shellcheck shell=bash
+# Network namespaces for one test: made, used, and removed without a trace. To be sourced.
+#
+#   lab_begin NAME            a directory $LAB_DIR; everything goes away when the script ends
+#   lab_netns a b             namespaces; "$(lab_ns a)" is the real name, unique on the host
+#   lab_link a up0 198.51.100.2/24 b out0 198.51.100.1/24    a cable between two of them
+#   lab_in a COMMAND...       run in one of them; background jobs end with the script
+#   lab_wait SECONDS WHAT COMMAND...   poll until COMMAND succeeds, or fail naming WHAT
+
+LAB_DIR=
+LAB_NAME=
+LAB_SPACES=()
+
+lab_skip() {
+	echo "skip: $*"
+	exit 77
+}
+
+lab_fail() {
+	echo "FAILED: $*" >&2
+	exit 1
+}
+
+lab_begin() {
+	((EUID == 0)) || lab_skip "network namespaces need root"
+	LAB_NAME=vpnd-$1-$$
+	LAB_DIR=$(mktemp -d "/tmp/$LAB_NAME.XXXXXX")
+	trap lab_end EXIT
+	trap 'exit 130' INT
+	trap 'exit 143' TERM HUP
+	trap : PIPE # whoever reads our output may be gone before us; not ignored, children inherit that
+}
+
+lab_end() {
+	local space
+	trap '' INT TERM HUP
+	for space in "${LAB_SPACES[@]}"; do
+		lab_kill_all "$space"
+		ip netns del "$space" 2>/dev/null || true
+	done
+	LAB_SPACES=()
+	[[ -z $LAB_DIR ]] || rm -rf "$LAB_DIR"
+	LAB_DIR=
+}
+
+# Every process in a namespace of ours is ours: asked to end, and after 3 s made to.
+lab_kill_all() {
+	local pids i
+	for ((i = 0; i < 40; i++)); do
+		mapfile -t pids < <(ip netns pids "$1" 2>/dev/null || true)
+		((${#pids[@]})) || return 0
+		if ((i == 0)); then
+			kill -TERM "${pids[@]}" 2>/dev/null || true
+		elif ((i >= 30)); then
+			kill -KILL "${pids[@]}" 2>/dev/null || true
+		fi
+		sleep 0.1
+	done
+}
+
+lab_ns() {
+	echo "$LAB_NAME-$1"
+}
+
+lab_netns() {
+	local name
+	for name in "$@"; do
+		LAB_SPACES+=("$(lab_ns "$name")")
+		ip netns add "$(lab_ns "$name")" || lab_skip "no network namespaces here"
+		ip -n "$(lab_ns "$name")" link set lo up
+	done
+}
+
+lab_link() {
+	local near far
+	near=$(lab_ns "$1") far=$(lab_ns "$4")
+	ip link add "$2" netns "$near" type veth peer name "$5" netns "$far"
+	ip -n "$near" addr add "$3" dev "$2"
+	ip -n "$far" addr add "$6" dev "$5"
+	ip -n "$near" link set "$2" up
+	ip -n "$far" link set "$5" up
+}
+
+lab_in() {
+	ip netns exec "$(lab_ns "$1")" "${@:2}"
+}
+
+lab_wait() {
+	local i
+	for ((i = 0; i < $1 * 20; i++)); do
+		"${@:3}" && return 0
+		sleep 0.05
+	done
+	lab_fail "$2: not within $1 s"
+}

@@ -1,0 +1,48 @@
+#!/usr/bin/env python3
+"""Counts what ctest ran: `tally.py JUNIT.xml`.
+
+The first line is "PASSED FAILED SKIPPED"; every further line names a case that did not pass. A
+program that uses cmocka counts with each of its tests, any other program as one case. A cmocka
+program that dies outside a test (a sanitizer, a crash) is one more failed case.
+"""
+import re
+import sys
+import xml.etree.ElementTree as ElementTree
+
+CMOCKA = re.compile(r"\[\s+(OK|FAILED|SKIPPED)\s+\] ([A-Za-z_]\w*)$", re.MULTILINE)
+
+
+def cases(program):
+    """(name, outcome, note) of every case of one program."""
+    name = program.get("name")
+    status = program.get("status")
+    output = program.findtext("system-out") or ""
+    tests = {}  # cmocka repeats the failed ones at its end
+    for outcome, test in CMOCKA.findall(output):
+        tests[test] = outcome
+    for test, outcome in tests.items():
+        yield f"{name}: {test}", {"OK": "passed", "FAILED": "failed", "SKIPPED": "skipped"}[outcome], ""
+    if status == "run":
+        if not tests:
+            yield name, "passed", ""
+    elif status == "notrun":
+        said = output.strip().splitlines() or ["not run"]
+        yield name, "skipped", said[-1].removeprefix("skip: ")
+    elif "FAILED" not in tests.values():
+        yield name, "failed", "timeout or crash" if tests else ""
+
+
+def main():
+    try:
+        programs = ElementTree.parse(sys.argv[1]).getroot().iter("testcase")
+    except (OSError, ElementTree.ParseError):
+        print("0 1 0\nctest left no result")
+        return
+    found = [case for program in programs for case in cases(program)]
+    print(*(sum(outcome == want for _, outcome, _ in found) for want in ("passed", "failed", "skipped")))
+    for name, outcome, note in found:
+        if outcome != "passed":
+            print(f"{outcome}: {name}" + (f" ({note})" if note else ""))
+
+
+main()
