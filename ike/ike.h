@@ -22,6 +22,7 @@
 #include "base/pkt.h"
 #include "base/reason.h"
 #include "base/sa.h"
+#include "ike/ike_natt.h"
 #include "ike/ike_sa.h"
 
 struct ike;
@@ -30,32 +31,32 @@ enum ike_encap { IKE_ENCAP_AUTO, IKE_ENCAP_FORCE, IKE_ENCAP_OFF };
 
 /* Everything borrowed for the life of the machine. */
 struct ike_conf {
-	struct addr local[LANES];  /* of the connected sockets: [LANE_IKE] and [LANE_NATT] */
+	struct addr local[LANES]; /* of the connected sockets: [LANE_IKE] and [LANE_NATT] */
 	struct addr remote[LANES];
-	enum lane first_lane;      /* LANE_IKE; LANE_NATT: start on 4500 with the marker */
+	enum lane first_lane; /* LANE_IKE; LANE_NATT: start on 4500 with the marker */
 	struct slice psk;
-	const char *local_id;      /* NULL: our address. "user@host", a name, or an address */
+	const char *local_id; /* NULL: our address. "user@host", a name, or an address */
 	struct ike_proposals proposals;
 	enum ike_encap encap;
-	bool raw_esp;              /* the plane can do protocol 50; else encapsulation is forced */
-	uint16_t l2tp_port;        /* our UDP port inside: 1701 unless something holds it */
-	uint32_t ike_life_s;       /* offered; 28800 */
-	uint32_t esp_life_s;       /* offered; 3600 */
-	bool rekey;                /* false: let the server renew, or the SAs end */
-	bool initial_contact;      /* the first of this process to this server */
-	msec dpd_interval;         /* silence before we ask; 0 = never */
+	bool raw_esp;         /* the plane can do protocol 50; else encapsulation is forced */
+	uint16_t l2tp_port;   /* our UDP port inside: 1701 unless something holds it */
+	uint32_t ike_life_s;  /* offered; 28800 */
+	uint32_t esp_life_s;  /* offered; 3600 */
+	bool rekey;           /* false: let the server renew, or the SAs end */
+	bool initial_contact; /* the first of this process to this server */
+	msec dpd_interval;    /* silence before we ask; 0 = never */
 };
 
 enum ike_event_kind {
-	IKE_EV_PROGRESS,   /* news: `step` was reached (for stage lines) */
-	IKE_EV_PHASE1_UP,  /* news: main mode is done and authenticated; see ike_status() */
-	IKE_EV_WANT_SPI,   /* question: an inbound SPI for a coming pair */
-	IKE_EV_WANT_SA,    /* question: install `pair`, inbound live at once, outbound not yet in use.
+	IKE_EV_PROGRESS,  /* news: `step` was reached (for stage lines) */
+	IKE_EV_PHASE1_UP, /* news: main mode is done and authenticated; see ike_status() */
+	IKE_EV_WANT_SPI,  /* question: an inbound SPI for a coming pair */
+	IKE_EV_WANT_SA, /* question: install `pair`, inbound live at once, outbound not yet in use.
 	                    * The message that depends on it is held until the answer */
-	IKE_EV_USE_SA,     /* news: send on the pair whose inbound SPI is `spi_in` from now on */
-	IKE_EV_DROP_SA,    /* news: forget the pair whose inbound SPI is `spi_in`; keys are dead */
-	IKE_EV_NO_SA,      /* news: no pair is left, a new one is being negotiated */
-	IKE_EV_FAILED,     /* news: the end, `reason` says why. Nothing but ike_free() follows */
+	IKE_EV_USE_SA,  /* news: send on the pair whose inbound SPI is `spi_in` from now on */
+	IKE_EV_DROP_SA, /* news: forget the pair whose inbound SPI is `spi_in`; keys are dead */
+	IKE_EV_NO_SA,   /* news: no pair is left, a new one is being negotiated */
+	IKE_EV_FAILED,  /* news: the end, `reason` says why. Nothing but ike_free() follows */
 };
 
 struct ike_event {
@@ -74,11 +75,11 @@ struct ike_status {
 	uint8_t cookie_i[8], cookie_r[8];
 	bool we_are_natted, peer_is_natted, floated;
 	bool peer_dpd;
-	char peer_id[64];           /* as text, escaped */
-	const char *peer_kind;      /* "SoftEther", "Windows", ... from its vendor IDs, or "" */
+	char peer_id[64];      /* as text, escaped */
+	const char *peer_kind; /* "SoftEther", "Windows", ... from its vendor IDs, or "" */
 	msec established_at, rekey_at;
 	unsigned quick_modes, main_modes; /* completed */
-	msec rtt;                   /* measured on messages 1 and 2 */
+	msec rtt;                         /* measured on messages 1 and 2 */
 };
 
 /* NULL when out of memory or when OpenSSL lacks what the proposals need. */
@@ -118,10 +119,3 @@ void ike_peer_alive(struct ike *ike, msec now);
 void ike_rekey(struct ike *ike, uint32_t spi_in, msec now, struct io *out);
 
 void ike_get_status(const struct ike *ike, struct ike_status *status);
-
-/* What a datagram on UDP 4500 is; RFC 3948, 2. An IKE message has its marker pulled. */
-enum natt_kind { NATT_IKE, NATT_ESP, NATT_KEEPALIVE, NATT_JUNK };
-enum natt_kind natt_classify(struct pkt *p);
-
-/* The four zero octets in front of an IKE message on UDP 4500. False: no room in front. */
-bool natt_mark(struct pkt *p);
