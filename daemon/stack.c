@@ -1,0 +1,670 @@
+#include "daemon/stack.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/secret.h"
+
+enum {
+	EVENTS_MAX = 16,
+	CLOSE_PATIENCE = 3000, /* ms for the whole farewell */
+	PPP_FAREWELL = 1000,   /* ms of it for PPP's own */
+	PATH_MTU_DEFAULT = 1500,
+	MTU_MOST = 1400, /* Windows' MRU; servers and paths are used to it */
+	MTU_LEAST = 576,
+	PPP_HEADER = 4,  /* ff 03 and a two-octet protocol */
+	L2TP_HEADER = 8, /* of a data message with length, as most servers send it */
+};
+
+enum closing { OPEN, CLOSING_PPP, CLOSING_L2TP, CLOSED };
+
+struct stack {
+	struct stack_conf conf;
+	const struct env *env;
+	struct ike *ike;
+	struct esp *esp;
+	struct l2tp *l2tp;   /* from the first ESP pair on */
+	struct ppp *ppp;     /* from the L2TP session on */
+	struct sa_pair pair; /* the one in use, for its suite and lane; keys wiped */
+	struct reason dying; /* the verdict of a layer, until the end of the call */
+	enum closing closing;
+	msec close_by;
+	msec ppp_close_by;
+	uint16_t mtu;
+	bool up, failed;
+	struct stack_event events[EVENTS_MAX];
+	unsigned first, count;
+};
+
+static const char *const step_names[STEPS] = {
+	[STEP_IKE] = "IKE main mode",
+	[STEP_ESP] = "IPsec ESP",
+	[STEP_L2TP] = "L2TP tunnel",
+	[STEP_LINK] = "PPP link",
+	[STEP_LOGIN] = "PPP login",
+	[STEP_IP] = "IP address",
+};
+
+const char *stack_step_name(enum stack_step step)
+{
+	return step_names[step];
+}
+
+/* ---- events ---- */
+
+static struct stack_event *post(struct stack *s, enum stack_event_kind kind)
+{
+	struct stack_event *ev = &s->events[(s->first + s->count) % EVENTS_MAX];
+
+	/* Each call can cause each step once and one end: the ring cannot overflow unless the owner
+	 * stops draining; then the newest replaces the last. */
+	if (s->count < EVENTS_MAX)
+		s->count++;
+	*ev = (struct stack_event){.kind = kind};
+	return ev;
+}
+
+[[gnu::format(printf, 3, 4)]] static void post_step(
+	struct stack *s, enum stack_step step, const char *fmt, ...)
+{
+	struct stack_event *ev = post(s, STACK_EV_STEP);
+	va_list args;
+
+	ev->step = step;
+	va_start(args, fmt);
+	vsnprintf(ev->text, sizeof(ev->text), fmt, args);
+	va_end(args);
+	log_info(s->env->log, "stack", "%s: %s", step_names[step], ev->text);
+}
+
+bool stack_next_event(struct stack *s, struct stack_event *ev)
+{
+	if (s->count == 0)
+		return false;
+	*ev = s->events[s->first];
+	s->first = (s->first + 1) % EVENTS_MAX;
+	s->count--;
+	return true;
+}
+
+static void fail(struct stack *s, const struct reason *why)
+{
+	if (s->failed || s->closing == CLOSED)
+		return;
+	s->failed = true;
+	s->up = false;
+	post(s, STACK_EV_FAILED)->reason = *why;
+}
+
+/* ---- what a failure means ---- */
+
+/* "L2TP is silent" is the same for six causes; ESP's counters tell them apart. */
+static void refine(const struct stack *s, struct reason *why)
+{
+	struct esp_counters in, out;
+
+	if (why->id != REASON_L2TP_NO_ANSWER && why->id != REASON_PPP_NO_RESPONSE)
+		return;
+	esp_get_totals(s->esp, &in, &out);
+	if (in.packets > 0)
+		return;
+	if (in.icv_bad > 0)
+		reason_set(why, REASON_ESP_MODIFIED,
+			"%llu ESP packets came, none passed authentication%s",
+			(unsigned long long)in.icv_bad,
+			in.truncated_icv_would_fit
+				? "; a 96-bit ICV would fit: esp = aes256-sha256_96"
+				: "");
+	else
+		reason_set(why, REASON_ESP_NO_RETURN,
+			"%llu ESP packets sent by %s, 0 received; IKE on the same gateway answers",
+			(unsigned long long)out.packets,
+			s->pair.lane == LANE_NATT ? "UDP 4500" : "protocol 50");
+}
+
+static void layer_failed(struct stack *s, struct reason why)
+{
+	refine(s, &why);
+	fail(s, &why);
+}
+
+/* ---- packets ---- */
+
+/* IKE messages down to the network: on UDP 4500 behind the marker, keepalives as they are. */
+static void from_ike(struct io *io, struct io *out)
+{
+	for (struct pkt *p = pktq_take(&io->down); p; p = pktq_take(&io->down)) {
+		bool keepalive = p->len == 1;
+
+		if (p->lane != LANE_NATT || keepalive || natt_mark(p))
+			pktq_put(&out->down, p);
+		else
+			pkt_free(p);
+	}
+}
+
+/* L2TP messages down to the network. */
+static void down_l2tp(struct stack *s, struct pktq *q, msec now, struct io *out)
+{
+	struct io io = {0};
+
+	if (!q->head)
+		return;
+	esp_send(s->esp, q, now, &io);
+	pktq_join(&out->down, &io.down);
+}
+
+/* PPP frames down to the network. */
+static void down_ppp(struct stack *s, struct pktq *q, msec now, struct io *out)
+{
+	struct io io = {0};
+
+	if (!q->head)
+		return;
+	l2tp_send(s->l2tp, q, now, &io);
+	down_l2tp(s, &io.down, now, out);
+}
+
+/* What PPP gave back: frames go down, IP packets go up to the user. */
+static void from_ppp(struct stack *s, struct io *io, msec now, struct io *out)
+{
+	down_ppp(s, &io->down, now, out);
+	pktq_join(&out->up, &io->up);
+}
+
+/* What L2TP gave back: messages go down, PPP frames go up. */
+static void from_l2tp(struct stack *s, struct io *io, msec now, struct io *out)
+{
+	struct io next = {0};
+
+	down_l2tp(s, &io->down, now, out);
+	if (s->ppp && io->up.head) {
+		ppp_recv(s->ppp, &io->up, now, &next);
+		from_ppp(s, &next, now, out);
+	}
+	pktq_free(&io->up);
+}
+
+/* ESP packets up. */
+static void up_esp(struct stack *s, struct pktq *q, msec now, struct io *out)
+{
+	struct io io = {0}, next = {0};
+	msec before = esp_last_in(s->esp);
+
+	if (!q->head)
+		return;
+	esp_recv(s->esp, q, now, &io);
+	if (esp_last_in(s->esp) != before)
+		ike_peer_alive(s->ike, now);
+	if (s->l2tp && io.up.head) {
+		l2tp_recv(s->l2tp, &io.up, now, &next);
+		from_l2tp(s, &next, now, out);
+	}
+	pktq_free(&io.up);
+}
+
+/* ---- IKE's news ---- */
+
+/* The largest IP packet whose outer packet needs no fragments on the way. */
+static uint16_t tunnel_mtu(const struct stack *s)
+{
+	size_t path = s->conf.path_mtu ? s->conf.path_mtu : PATH_MTU_DEFAULT;
+	size_t outer = s->pair.remote.ip.family == FAMILY_IPV6 ? 40 : 20;
+	size_t udp = s->pair.lane == LANE_NATT ? 8 : 0;
+	size_t room = path > outer + udp ? path - outer - udp : 0;
+	size_t mtu = esp_payload_max(&s->pair.suite, room);
+
+	if (s->conf.mtu)
+		return s->conf.mtu;
+	if (mtu < MTU_LEAST + L2TP_HEADER + PPP_HEADER)
+		return MTU_LEAST;
+	mtu -= L2TP_HEADER + PPP_HEADER;
+	return mtu < MTU_MOST ? (uint16_t)mtu : MTU_MOST;
+}
+
+static void start_l2tp(struct stack *s, msec now, struct io *out)
+{
+	struct ike_status ike;
+	struct io io = {0};
+
+	ike_get_status(s->ike, &ike);
+	s->conf.l2tp.rtt = ike.rtt;
+	s->conf.ppp.rtt = ike.rtt;
+	s->mtu = tunnel_mtu(s);
+	s->conf.ppp.mru = s->mtu;
+	s->l2tp = l2tp_new(&s->conf.l2tp, s->env);
+	if (!s->l2tp) {
+		reason_set(&s->dying, REASON_LOCAL_NO_MEMORY, "L2TP tunnel");
+		return;
+	}
+	l2tp_open(s->l2tp, now, &io);
+	from_l2tp(s, &io, now, out);
+}
+
+static void use_sa(struct stack *s, uint32_t spi_in, msec now, struct io *out)
+{
+	char suite[SUITE_TEXT];
+
+	esp_use(s->esp, spi_in);
+	if (s->l2tp || s->closing != OPEN)
+		return;
+	post_step(s, STEP_ESP, "%s over %s", esp_suite_text(&s->pair.suite, suite),
+		s->pair.lane == LANE_NATT ? "UDP 4500" : "protocol 50");
+	start_l2tp(s, now, out);
+}
+
+static void install_sa(struct stack *s, const struct ike_event *ev, msec now, struct io *out)
+{
+	int rc = esp_install(s->esp, ev->pair, now);
+	struct io io = {0};
+	struct answer answer = {.yes = rc == 0, .why = rc ? strerror(-rc) : NULL};
+
+	if (rc == 0) {
+		s->pair = *ev->pair;
+		wipe(&s->pair.in, sizeof(s->pair.in));
+		wipe(&s->pair.out, sizeof(s->pair.out));
+	}
+	ike_answer(s->ike, ev->id, &answer, now, &io);
+	from_ike(&io, out);
+}
+
+static void choose_spi(struct stack *s, const struct ike_event *ev, msec now, struct io *out)
+{
+	struct answer answer = {.yes = true, .spi = esp_new_spi(s->esp)};
+	struct io io = {0};
+
+	ike_answer(s->ike, ev->id, &answer, now, &io);
+	from_ike(&io, out);
+}
+
+static void phase1_up(struct stack *s)
+{
+	struct ike_status st;
+	char suite[SUITE_TEXT];
+
+	ike_get_status(s->ike, &st);
+	if (st.main_modes > 1)
+		return;
+	post_step(s, STEP_IKE, "%s%s%s%s", ike_suite_text(&st.suite, suite),
+		st.floated ? ", NAT traversal" : "", *st.peer_kind ? ", " : "", st.peer_kind);
+}
+
+static bool pump_ike(struct stack *s, msec now, struct io *out)
+{
+	struct ike_event ev;
+
+	if (!ike_next_event(s->ike, &ev))
+		return false;
+	switch (ev.kind) {
+	case IKE_EV_PROGRESS:
+		log_debug(s->env->log, "ike", "%s", ev.step);
+		break;
+	case IKE_EV_PHASE1_UP:
+		phase1_up(s);
+		break;
+	case IKE_EV_WANT_SPI:
+		choose_spi(s, &ev, now, out);
+		break;
+	case IKE_EV_WANT_SA:
+		install_sa(s, &ev, now, out);
+		break;
+	case IKE_EV_USE_SA:
+		use_sa(s, ev.spi_in, now, out);
+		break;
+	case IKE_EV_DROP_SA:
+		esp_drop(s->esp, ev.spi_in);
+		break;
+	case IKE_EV_NO_SA:
+		log_warn(s->env->log, "stack",
+			"no ESP pair is left; nothing is sent until the next");
+		break;
+	case IKE_EV_FAILED:
+		layer_failed(s, ev.reason);
+		break;
+	}
+	return true;
+}
+
+static bool pump_esp(struct stack *s, msec now, struct io *out)
+{
+	struct esp_event ev;
+	struct io io = {0};
+
+	if (!esp_next_event(s->esp, &ev))
+		return false;
+	switch (ev.kind) {
+	case ESP_EV_FIRST_IN:
+		ike_sa_used(s->ike, ev.spi_in, now, &io);
+		break;
+	case ESP_EV_EXHAUSTED:
+		ike_rekey(s->ike, ev.spi_in, now, &io);
+		break;
+	}
+	from_ike(&io, out);
+	return true;
+}
+
+/* ---- L2TP's and PPP's news ---- */
+
+static void say_goodbye(struct stack *s, msec now, struct io *out)
+{
+	struct io io = {0};
+
+	ike_close(s->ike, now, &io);
+	from_ike(&io, out);
+	s->closing = CLOSED;
+	s->close_by = MSEC_NEVER;
+	post(s, STACK_EV_CLOSED);
+}
+
+static void close_l2tp(struct stack *s, msec now, struct io *out)
+{
+	struct io io = {0};
+
+	s->closing = CLOSING_L2TP;
+	if (!s->l2tp) {
+		say_goodbye(s, now, out);
+		return;
+	}
+	l2tp_close(s->l2tp, now, &io);
+	from_l2tp(s, &io, now, out);
+}
+
+static void start_ppp(struct stack *s, msec now, struct io *out)
+{
+	struct l2tp_status st;
+	struct io io = {0};
+
+	if (s->ppp || s->closing != OPEN)
+		return;
+	l2tp_get_status(s->l2tp, &st);
+	post_step(s, STEP_L2TP, "tunnel %u session %u%s%s", st.peer_tunnel, st.peer_session,
+		*st.peer_name ? " at " : "", st.peer_name);
+	s->ppp = ppp_new(&s->conf.ppp, s->env);
+	if (!s->ppp) {
+		reason_set(&s->dying, REASON_LOCAL_NO_MEMORY, "PPP link");
+		return;
+	}
+	ppp_open(s->ppp, now, &io);
+	from_ppp(s, &io, now, out);
+}
+
+static bool pump_l2tp(struct stack *s, msec now, struct io *out)
+{
+	struct l2tp_event ev;
+
+	if (!s->l2tp || !l2tp_next_event(s->l2tp, &ev))
+		return false;
+	switch (ev.kind) {
+	case L2TP_EV_PROGRESS:
+		log_debug(s->env->log, "l2tp", "%s", ev.step);
+		break;
+	case L2TP_EV_UP:
+		start_ppp(s, now, out);
+		break;
+	case L2TP_EV_CLOSED:
+		if (s->closing == CLOSING_L2TP)
+			say_goodbye(s, now, out);
+		break;
+	case L2TP_EV_FAILED:
+		if (s->closing == CLOSING_L2TP)
+			say_goodbye(s, now, out);
+		else if (s->closing == OPEN)
+			layer_failed(s, ev.reason);
+		break;
+	}
+	return true;
+}
+
+static void ppp_up(struct stack *s)
+{
+	struct ppp_status st;
+	char local[IP_TEXT], peer[IP_TEXT], dns[IP_TEXT];
+
+	ppp_get_status(s->ppp, &st);
+	if (st.mtu < s->mtu)
+		s->mtu = st.mtu;
+	post_step(s, STEP_IP, "%s, peer %s, DNS %s", ip_text(&st.local, local),
+		ip_text(&st.peer, peer), ip_text(&st.dns[0], dns));
+	s->up = true;
+	post(s, STACK_EV_UP);
+}
+
+static void ppp_progress(struct stack *s, const char *step)
+{
+	struct ppp_status st;
+
+	ppp_get_status(s->ppp, &st);
+	if (strcmp(step, "lcp") == 0)
+		post_step(s, STEP_LINK, "MTU %u", st.mtu);
+	else if (strcmp(step, "auth") == 0)
+		post_step(s, STEP_LOGIN, "%s%s%s", st.auth, *st.message ? ": " : "", st.message);
+}
+
+static bool pump_ppp(struct stack *s, msec now, struct io *out)
+{
+	struct ppp_event ev;
+
+	if (!s->ppp || !ppp_next_event(s->ppp, &ev))
+		return false;
+	switch (ev.kind) {
+	case PPP_EV_PROGRESS:
+		ppp_progress(s, ev.step);
+		break;
+	case PPP_EV_WANT_SECRET:
+		post(s, STACK_EV_WANT_SECRET)->id = ev.id;
+		break;
+	case PPP_EV_UP:
+		ppp_up(s);
+		break;
+	case PPP_EV_DOWN:
+		s->up = false;
+		post(s, STACK_EV_DOWN);
+		break;
+	case PPP_EV_CLOSED:
+		if (s->closing == CLOSING_PPP)
+			close_l2tp(s, now, out);
+		break;
+	case PPP_EV_FAILED:
+		if (s->closing == CLOSING_PPP)
+			close_l2tp(s, now, out);
+		else if (s->closing == OPEN)
+			layer_failed(s, ev.reason);
+		break;
+	}
+	return true;
+}
+
+/* Until nobody has news: one layer's event is the next layer's call. */
+static void pump(struct stack *s, msec now, struct io *out)
+{
+	while (pump_ike(s, now, out) || pump_esp(s, now, out) || pump_l2tp(s, now, out) ||
+		pump_ppp(s, now, out))
+		;
+	if (s->dying.id != REASON_NONE)
+		fail(s, &s->dying);
+}
+
+/* ---- the face ---- */
+
+struct stack *stack_new(const struct stack_conf *conf, const struct env *env)
+{
+	struct stack *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->conf = *conf;
+	s->env = env;
+	s->close_by = s->ppp_close_by = MSEC_NEVER;
+	s->ike = ike_new(&s->conf.ike, env);
+	s->esp = esp_new(env);
+	if (!s->ike || !s->esp) {
+		stack_free(s);
+		return NULL;
+	}
+	return s;
+}
+
+void stack_free(struct stack *s)
+{
+	if (!s)
+		return;
+	ppp_free(s->ppp);
+	l2tp_free(s->l2tp);
+	esp_free(s->esp);
+	ike_free(s->ike);
+	wipe(s, sizeof(*s));
+	free(s);
+}
+
+void stack_open(struct stack *s, msec now, struct io *out)
+{
+	struct io io = {0};
+
+	ike_open(s->ike, now, &io);
+	from_ike(&io, out);
+	pump(s, now, out);
+}
+
+void stack_close(struct stack *s, msec now, struct io *out)
+{
+	struct io io = {0};
+
+	if (s->closing != OPEN)
+		return;
+	s->up = false;
+	s->close_by = now + CLOSE_PATIENCE;
+	if (s->ppp && !s->failed) {
+		s->closing = CLOSING_PPP;
+		s->ppp_close_by = now + PPP_FAREWELL;
+		ppp_close(s->ppp, now, &io);
+		from_ppp(s, &io, now, out);
+	} else {
+		close_l2tp(s, now, out);
+	}
+	pump(s, now, out);
+}
+
+void stack_abandon(struct stack *s, msec now, struct io *out)
+{
+	if (s->closing == OPEN)
+		close_l2tp(s, now, out);
+	if (s->closing != CLOSED)
+		say_goodbye(s, now, out);
+}
+
+void stack_recv(struct stack *s, struct pktq *in, msec now, struct io *out)
+{
+	struct pktq ike = {0}, esp = {0};
+	struct io io = {0};
+
+	for (struct pkt *p = pktq_take(in); p; p = pktq_take(in)) {
+		enum natt_kind kind = p->lane == LANE_NATT  ? natt_classify(p)
+				      : p->lane == LANE_RAW ? NATT_ESP
+							    : NATT_IKE;
+		if (kind == NATT_IKE)
+			pktq_put(&ike, p);
+		else if (kind == NATT_ESP)
+			pktq_put(&esp, p);
+		else
+			pkt_free(p);
+	}
+	if (ike.head) {
+		ike_recv(s->ike, &ike, now, &io);
+		from_ike(&io, out);
+		/* A new pair may be in the same batch as the first packet on it. */
+		pump(s, now, out);
+	}
+	up_esp(s, &esp, now, out);
+	pump(s, now, out);
+}
+
+void stack_send(struct stack *s, struct pktq *in, msec now, struct io *out)
+{
+	struct io io = {0};
+
+	if (!s->up) {
+		pktq_free(in);
+		return;
+	}
+	ppp_send(s->ppp, in, now, &io);
+	from_ppp(s, &io, now, out);
+	pump(s, now, out);
+}
+
+static void tick_closing(struct stack *s, msec now, struct io *out)
+{
+	if (now >= s->ppp_close_by) {
+		s->ppp_close_by = MSEC_NEVER;
+		if (s->closing == CLOSING_PPP)
+			close_l2tp(s, now, out);
+	}
+	if (now >= s->close_by && s->closing != CLOSED)
+		say_goodbye(s, now, out);
+}
+
+void stack_tick(struct stack *s, msec now, struct io *out)
+{
+	struct io ike = {0}, l2tp = {0}, ppp = {0};
+
+	if (s->closing == CLOSED)
+		return;
+	ike_tick(s->ike, now, &ike);
+	from_ike(&ike, out);
+	if (s->l2tp) {
+		l2tp_tick(s->l2tp, now, &l2tp);
+		from_l2tp(s, &l2tp, now, out);
+	}
+	if (s->ppp) {
+		ppp_tick(s->ppp, now, &ppp);
+		from_ppp(s, &ppp, now, out);
+	}
+	pump(s, now, out);
+	tick_closing(s, now, out);
+}
+
+msec stack_deadline(const struct stack *s)
+{
+	msec due = msec_min(s->close_by, s->ppp_close_by);
+
+	if (s->closing == CLOSED)
+		return MSEC_NEVER;
+	due = msec_min(due, ike_deadline(s->ike));
+	if (s->l2tp)
+		due = msec_min(due, l2tp_deadline(s->l2tp));
+	if (s->ppp)
+		due = msec_min(due, ppp_deadline(s->ppp));
+	return due;
+}
+
+void stack_answer(
+	struct stack *s, uint32_t id, const struct answer *answer, msec now, struct io *out)
+{
+	struct io io = {0};
+
+	if (!s->ppp)
+		return;
+	ppp_answer(s->ppp, id, answer, now, &io);
+	from_ppp(s, &io, now, out);
+	pump(s, now, out);
+}
+
+void stack_get_status(const struct stack *s, struct stack_status *status)
+{
+	*status = (struct stack_status){.lane = s->pair.lane, .mtu = s->mtu};
+	ike_get_status(s->ike, &status->ike);
+	esp_get_totals(s->esp, &status->in, &status->out);
+	if (s->l2tp)
+		l2tp_get_status(s->l2tp, &status->l2tp);
+	if (s->ppp)
+		ppp_get_status(s->ppp, &status->ppp);
+}
+
+bool stack_get_sa(const struct stack *s, unsigned i, struct esp_sa_status *status)
+{
+	return esp_get_status(s->esp, i, status);
+}
