@@ -24,16 +24,17 @@ lab_fail() {
 lab_begin() {
 	((EUID == 0)) || lab_skip "network namespaces need root"
 	LAB_NAME=vpnd-$1-$$
-	LAB_DIR=$(mktemp -d "/tmp/$LAB_NAME.XXXXXX")
 	trap lab_end EXIT
 	trap 'exit 130' INT
 	trap 'exit 143' TERM HUP
 	trap : PIPE # whoever reads our output may be gone before us; not ignored, children inherit that
+	LAB_DIR=$(mktemp -d "/tmp/$LAB_NAME.XXXXXX")
 }
 
 lab_end() {
 	local space
 	trap '' INT TERM HUP
+	lab_end_jobs
 	for space in "${LAB_SPACES[@]}"; do
 		lab_kill_all "$space"
 		ip netns del "$space" 2>/dev/null || true
@@ -41,6 +42,13 @@ lab_end() {
 	LAB_SPACES=()
 	[[ -z $LAB_DIR ]] || rm -rf "$LAB_DIR"
 	LAB_DIR=
+}
+
+# A job that has not entered its namespace yet would be missed below.
+lab_end_jobs() {
+	local jobs
+	mapfile -t jobs < <(jobs -p)
+	((${#jobs[@]} == 0)) || kill -TERM "${jobs[@]}" 2>/dev/null || true
 }
 
 # Every process in a namespace of ours is ours: asked to end, and after 3 s made to.

@@ -48,6 +48,7 @@ static inline struct ppp_conf script_conf(void)
 		.auth = PPP_AUTH_MSCHAPV2,
 		.mru = 1400,
 		.want_dns = true,
+		.want_wins = true,
 		.echo_interval = SECONDS(20),
 		.echo_failures = 5,
 	};

@@ -1,0 +1,73 @@
+#include "daemon/conf.h"
+
+/* clang-format off */
+#define AT(member) offsetof(struct conf, member)
+
+const struct conf_key conf_keys[CONF_KEYS] = {
+	{"gateway", CONF_HOST, AT(gateway), 1, 253, NULL, NULL, "Server",
+		"the server's name or address"},
+
+	{"psk", CONF_SECRET, AT(psk), 1, 1024, NULL, NULL, "Server",
+		"the pre-shared key, byte for byte; no prefix means anything"},
+	{"psk-file", CONF_PATH, AT(psk_file), 2, 1024, NULL, NULL, "Server",
+		"instead of psk: a file that holds it (owner root, mode 0600); one final newline is dropped"},
+	{"psk-credential", CONF_CREDENTIAL, AT(psk_credential), 1, 64, NULL, NULL, "Server",
+		"instead of psk: the name of a systemd credential of vpnd.service"},
+	{"psk-encoding", CONF_CHOICE, AT(psk_encoding), 0, 0, "text|hex|base64", "text", "Server",
+		"how the pre-shared key is written"},
+	{"local-id", CONF_TEXT, AT(local_id), 1, 63, NULL, NULL, "Server",
+		"our IKE identity when the server wants one: user@host, a name or an address; default: our address"},
+
+	{"user", CONF_TEXT, AT(user), 1, 255, NULL, NULL, "User",
+		"the user name as the server wants it, a domain in front included"},
+	{"password", CONF_SECRET, AT(password), 0, 255, NULL, NULL, "User",
+		"the user's password; vpnctl asks for it when no key gives it"},
+	{"password-file", CONF_PATH, AT(password_file), 2, 1024, NULL, NULL, "User",
+		"instead of password: a file that holds it (owner root, mode 0600); one final newline is dropped"},
+	{"password-credential", CONF_CREDENTIAL, AT(password_credential), 1, 64, NULL, NULL, "User",
+		"instead of password: the name of a systemd credential of vpnd.service"},
+	{"auth", CONF_AUTH, AT(auth), 0, 0, "mschapv2|chap-md5|pap", "mschapv2", "User",
+		"methods by which the server may ask for the password; only mschapv2 proves that the server knows it too"},
+	{"l2tp-secret", CONF_SECRET, AT(l2tp_secret), 1, 255, NULL, NULL, "User",
+		"the secret of L2TP tunnel authentication, where a server wants that on top"},
+
+	{"routes", CONF_PREFIXES, AT(routes), 0, 0, "default|none", "default", "Network",
+		"what goes through the tunnel: all traffic, the listed networks, or only what other software routes there"},
+	{"dns", CONF_ADDRESSES, AT(dns), 0, 0, "auto|none", "auto", "Network",
+		"name servers while connected: the server's, the listed ones, or leave the host's alone"},
+	{"lan", CONF_CHOICE, AT(lan), 0, 0, "block|allow", "block", "Network",
+		"with routes = default: may the local network still be reached"},
+	{"mtu", CONF_NUMBER, AT(mtu), 576, 1500, "auto", "auto", "Network",
+		"the tunnel's MTU"},
+	{"interface", CONF_INTERFACE, AT(interface), 1, 15, NULL, NULL, "Network",
+		"the tunnel interface's name; default: vpn- and the start of the connection's name"},
+
+	{"proposals", CONF_TIER, AT(tier), 0, 0, "modern|compatible|legacy", "modern", "IPsec",
+		"the suites offered: legacy adds modp1024 and 3DES for old servers"},
+	{"ike", CONF_IKE, AT(ike_suites), 1, 1024, NULL, NULL, "IPsec",
+		"exactly these IKE suites, in this order, instead of the tier's: aes256-sha256-modp2048, ..."},
+	{"esp", CONF_ESP, AT(esp_suites), 1, 1024, NULL, NULL, "IPsec",
+		"exactly these ESP suites, in this order, instead of the tier's: aes256-sha1, aes128gcm16, ..."},
+	{"encapsulation", CONF_CHOICE, AT(encapsulation), 0, 0, "auto|force|off", "auto", "IPsec",
+		"ESP inside UDP 4500: when there is NAT, always, or never"},
+	{"ike-life", CONF_SECONDS, AT(ike_life_s), 10, 86400, NULL, "8h", "IPsec",
+		"lifetime of an IKE SA that we ask for"},
+	{"esp-life", CONF_SECONDS, AT(esp_life_s), 10, 86400, NULL, "1h", "IPsec",
+		"lifetime of an ESP SA that we ask for"},
+	{"rekey", CONF_FLAG, AT(rekey), 0, 0, NULL, "yes", "IPsec",
+		"renew SAs before they end; no leaves that to the server"},
+	{"dpd", CONF_SECONDS, AT(dpd_s), 0, 3600, NULL, "30s", "IPsec",
+		"silence after which the server is asked whether it is still there; 0 is never"},
+
+	{"data-plane", CONF_CHOICE, AT(data_plane), 0, 0, "auto|kernel|mixed|user", "auto", "Host",
+		"who carries the packets: the kernel, the kernel's ESP with vpnd's L2TP and PPP, or vpnd"},
+	{"local-port", CONF_CHOICE, AT(local_port), 0, 0, "auto|ephemeral", "auto", "Host",
+		"source ports of IKE: 500 and 4500 when they are free, or any"},
+	{"fwmark", CONF_MARK, AT(fwmark), 0, 0, NULL, "0x7670000/0xfff0000", "Host",
+		"the mark VALUE/MASK of the packets to the server, by which they stay out of the tunnel"},
+	{"autoconnect", CONF_FLAG, AT(autoconnect), 0, 0, NULL, "no", "Host",
+		"connect when vpnd starts"},
+	{"reconnect", CONF_FLAG, AT(reconnect), 0, 0, NULL, "yes", "Host",
+		"connect again when the connection was lost"},
+};
+/* clang-format on */

@@ -1,0 +1,46 @@
+/* What routes.c and route.c share and nobody else sees. */
+#pragma once
+
+#include "daemon/keep.h"
+#include "daemon/near.h"
+#include "daemon/route.h"
+
+/* Items one connection wants, in the order in which they were added. */
+struct items {
+	struct net_item *v;
+	size_t n;
+	size_t room;
+};
+
+struct route {
+	struct route *next;
+	struct routes *all;
+	struct route_conf conf; /* prefixes owned */
+	uint32_t table;
+	bool held;
+	bool up;
+	struct items base;     /* marked packets */
+	struct items flows;    /* route_pass() */
+	struct items standing; /* rules and backstop */
+	struct items near;     /* throw routes */
+	struct items inside;   /* what needs the TUN */
+	struct route_link link;
+};
+
+struct routes {
+	struct net *net;
+	struct keep *keep;
+	struct log *log;
+	struct route *first;
+	uint64_t uplink;
+	msec near_due;  /* the near prefixes may have changed */
+	msec check_due; /* something of ours may have vanished without news */
+	msec looked;    /* when one of the two was last done */
+};
+
+/* Want one item more; undo it all. 0 or -errno. */
+int items_add(struct items *items, struct keep *keep, const struct net_item *item);
+void items_clear(struct items *items, struct keep *keep);
+
+/* Make the throw routes those of the near prefixes of now. 0 or -errno. */
+int route_follow_near(struct route *r);

@@ -1,0 +1,590 @@
+#include "daemon/session_priv.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "daemon/sshpeer.h"
+
+enum {
+	LCP_ECHO_EVERY = 20000, /* ms of silence; below SoftEther's 20 s of patience with traffic */
+	LCP_ECHO_FAILURES = 5,
+	L2TP_HELLO_EVERY = 60000,
+	L2TP_WINDOW = 8, /* as Windows */
+};
+
+/* ---- history ---- */
+
+static int64_t wall_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static void tell_follower(struct session *s, control_call call, const struct history_line *line)
+{
+	struct control_log_line out = {.at_ms = line->at_ms,
+		.level = line->level,
+		.layer = line->layer,
+		.text = line->text};
+
+	control_log_line(s->host->control, call, &out);
+}
+
+/* Every line of the connection: kept, told to followers, and passed on under its name. */
+static void on_line(void *ctx, enum log_level level, const char *layer, const char *text)
+{
+	struct session *s = ctx;
+	size_t at = (s->history_first + s->history_n) % HISTORY_LINES;
+	struct history_line *line = &s->history[at];
+
+	if (s->history_n < HISTORY_LINES)
+		s->history_n++;
+	else
+		s->history_first = (s->history_first + 1) % HISTORY_LINES;
+	line->at_ms = wall_ms();
+	line->level = level;
+	snprintf(line->layer, sizeof(line->layer), "%s", layer);
+	snprintf(line->text, sizeof(line->text), "%s", text);
+	for (int i = 0; i < FOLLOWERS; i++)
+		if (s->followers[i])
+			tell_follower(s, s->followers[i], line);
+	if (level <= s->host->log->level) {
+		char named[HISTORY_TEXT + CONF_NAME_MAX + 4];
+
+		snprintf(named, sizeof(named), "%s: %s", s->name, line->text);
+		s->host->log->sink(s->host->log->ctx, level, layer, named);
+	}
+}
+
+void session_log(struct session *s, control_call call, bool follow)
+{
+	for (size_t i = 0; i < s->history_n; i++)
+		tell_follower(s, call, &s->history[(s->history_first + i) % HISTORY_LINES]);
+	if (!follow) {
+		control_done(s->host->control, call);
+		return;
+	}
+	for (int i = 0; i < FOLLOWERS; i++)
+		if (!s->followers[i]) {
+			s->followers[i] = call;
+			return;
+		}
+	control_refuse(s->host->control, call, CONTROL_NO_MEMORY, s->name, NULL);
+}
+
+void session_unfollow(struct session *s, control_call call)
+{
+	for (int i = 0; i < FOLLOWERS; i++)
+		if (s->followers[i] == call)
+			s->followers[i] = 0;
+}
+
+/* ---- names ---- */
+
+static void free_names(struct session *s)
+{
+	loop_watch_free(s->names_readable);
+	s->names_readable = NULL;
+	names_free(s->names);
+	s->names = NULL;
+	loop_timer_set(s->names_timer, MSEC_NEVER);
+}
+
+static int pass_flow(void *ctx, const struct flow *flow)
+{
+	struct session *s = ctx;
+
+	return route_pass(s->route, flow);
+}
+
+static void unpass_flow(void *ctx, const struct flow *flow)
+{
+	struct session *s = ctx;
+
+	route_unpass(s->route, flow);
+}
+
+/* What the resolver has so far; true when that was the end. */
+static bool take_names(struct session *s, struct io *out)
+{
+	const struct ip *list = NULL;
+	const char *why = NULL;
+	size_t n = 0;
+
+	switch (names_state(s->names)) {
+	case NAMES_WORKING:
+		loop_timer_set(s->names_timer, names_deadline(s->names));
+		return false;
+	case NAMES_DONE:
+		n = names_result(s->names, &list);
+		break;
+	case NAMES_FAILED:
+		why = names_why(s->names);
+		break;
+	}
+	conn_resolved(s->conn, s->names_question, list, n, why, loop_now(s->host->loop), out);
+	free_names(s);
+	return true;
+}
+
+static void on_names(void *ctx)
+{
+	struct session *s = ctx;
+	struct io out = {0};
+
+	if (!s->names)
+		return;
+	names_ready(s->names, loop_now(s->host->loop));
+	take_names(s, &out);
+	session_settle(s, &out);
+}
+
+static void resolve(struct session *s, const struct conn_event *ev, struct io *out)
+{
+	struct ip servers[DNS_SERVERS_MAX];
+	msec now = loop_now(s->host->loop);
+	struct names_conf conf = {
+		.name = s->conf->gateway,
+		.mark = s->conf->fwmark.value,
+		.servers = servers,
+		.n = dns_upstream(s->host->dns, servers, DNS_SERVERS_MAX),
+		.pass = pass_flow,
+		.unpass = unpass_flow,
+		.ctx = s,
+	};
+
+	free_names(s);
+	s->names_question = ev->id;
+	int rc = names_new(&s->names, &conf, now);
+	if (rc != 0) {
+		conn_resolved(s->conn, ev->id, NULL, 0, strerror(-rc), now, out);
+		return;
+	}
+	if (take_names(s, out))
+		return;
+	s->names_readable =
+		loop_watch_new(s->host->loop, names_fd(s->names), LOOP_READ, on_names, s);
+}
+
+/* ---- conn's events ---- */
+
+static void tell(struct session *s, const struct control_event *ev)
+{
+	control_event(s->host->control, s->call, s->name, ev);
+	if (ev->kind == CONTROL_EV_FAILED || (ev->kind == CONTROL_EV_UP && !s->owner_caller))
+		s->call = 0;
+}
+
+static void open_sockets(struct session *s, const struct conn_event *ev, struct io *out)
+{
+	struct conn_sockets sockets;
+	struct reason why = {0};
+	struct conn_event asked = *ev;
+	msec now = loop_now(s->host->loop);
+	char text[IP_TEXT];
+
+	/* Two connections to one server cannot share a port: the 4-tuple would be the same. */
+	asked.ephemeral |= s->host->server_in_use(s->host->ctx, s, &ev->remote);
+	log_info(&s->log, "net", "gateway %s is %s", s->conf->gateway, ip_text(&ev->remote, text));
+	if (io_open_sockets(s, &asked, &sockets, &why) == 0)
+		conn_opened(s->conn, ev->id, &sockets, NULL, now, out);
+	else
+		conn_opened(s->conn, ev->id, NULL, &why, now, out);
+}
+
+static void want_secret(struct session *s, const struct conn_event *ev, struct io *out)
+{
+	struct answer no = {.why = "nobody is there to ask"};
+	char text[CONF_NAME_MAX + 300];
+
+	if (!s->call || !s->interactive) {
+		conn_secret(s->conn, ev->id, &no, loop_now(s->host->loop), out);
+		return;
+	}
+	s->question = ev->id;
+	snprintf(text, sizeof(text), "Password of %s for %s", s->conf->user, s->name);
+	tell(s, &(struct control_event){.kind = CONTROL_EV_PROMPT,
+			.question = ev->id,
+			.prompt = "password",
+			.text = text});
+}
+
+static void want_link(struct session *s, const struct conn_event *ev, struct io *out)
+{
+	struct reason why = {0};
+	bool done = link_make(s, &why);
+
+	conn_linked(s->conn, ev->id, done ? NULL : &why, loop_now(s->host->loop), out);
+}
+
+static void now_up(struct session *s)
+{
+	tell(s, &(struct control_event){.kind = CONTROL_EV_NETWORK, .network = &s->network});
+	tell(s, &(struct control_event){.kind = CONTROL_EV_UP});
+}
+
+static void ended(struct session *s, const struct conn_event *ev)
+{
+	free_names(s);
+	link_drop(s, false);
+	io_close_sockets(s);
+	route_free(s->route);
+	s->route = NULL;
+	s->question = 0;
+	tell(s, &(struct control_event){.kind = CONTROL_EV_FAILED, .reason = &ev->reason});
+	if (s->closing)
+		control_done(s->host->control, s->closing);
+	s->closing = 0;
+}
+
+static void carry_out(struct session *s, const struct conn_event *ev, struct io *out)
+{
+	switch (ev->kind) {
+	case CONN_EV_WANT_ADDRESSES:
+		resolve(s, ev, out);
+		break;
+	case CONN_EV_WANT_SOCKETS:
+		open_sockets(s, ev, out);
+		break;
+	case CONN_EV_WANT_SECRET:
+		want_secret(s, ev, out);
+		break;
+	case CONN_EV_WANT_LINK:
+		want_link(s, ev, out);
+		break;
+	case CONN_EV_STEP:
+		tell(s, &(struct control_event){.kind = CONTROL_EV_STAGE,
+				.stage = stack_step_name(ev->step),
+				.text = ev->text,
+				.took = ev->took});
+		break;
+	case CONN_EV_UP:
+		now_up(s);
+		break;
+	case CONN_EV_DROP_LINK:
+		link_drop(s, ev->hold);
+		break;
+	case CONN_EV_CLOSE_SOCKETS:
+		io_send(s, out); /* the farewell is still in there */
+		io_close_sockets(s);
+		break;
+	case CONN_EV_RETRY:
+		tell(s, &(struct control_event){
+				.kind = CONTROL_EV_RETRY, .reason = &ev->reason, .took = ev->took});
+		break;
+	case CONN_EV_ENDED:
+		ended(s, ev);
+		break;
+	}
+}
+
+static void show_state(struct session *s)
+{
+	conn_get_status(s->conn, &s->status);
+	if (s->status.state == s->shown)
+		return;
+	s->shown = s->status.state;
+	control_changed(s->host->control, s->name);
+}
+
+void session_settle(struct session *s, struct io *out)
+{
+	struct conn_event ev;
+	bool news = false;
+
+	for (; conn_next_event(s->conn, &ev); news = true)
+		carry_out(s, &ev, out);
+	io_send(s, out);
+	loop_timer_set(s->timer, conn_deadline(s->conn));
+	show_state(s);
+	if (news)
+		s->host->settled(s->host->ctx);
+}
+
+static void on_timer(void *ctx)
+{
+	struct session *s = ctx;
+	struct io out = {0};
+
+	conn_tick(s->conn, loop_now(s->host->loop), &out);
+	session_settle(s, &out);
+}
+
+/* ---- life ---- */
+
+struct session *session_new(const struct host *host, const char *name)
+{
+	struct session *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->host = host;
+	snprintf(s->name, sizeof(s->name), "%s", name);
+	s->log = (struct log){.sink = on_line, .ctx = s, .level = LOG_LEVEL_DEBUG};
+	s->history = calloc(HISTORY_LINES, sizeof(*s->history));
+	s->timer = loop_timer_new(host->loop, on_timer, s);
+	s->names_timer = loop_timer_new(host->loop, on_names, s);
+	if (!s->history || !s->timer || !s->names_timer) {
+		session_free(s);
+		return NULL;
+	}
+	return s;
+}
+
+void session_free(struct session *s)
+{
+	if (!s)
+		return;
+	if (s->names_timer)
+		free_names(s);
+	if (s->conn) {
+		link_drop(s, false);
+		io_close_sockets(s);
+	}
+	route_free(s->route);
+	conn_free(s->conn);
+	conf_free(s->conf);
+	loop_timer_free(s->timer);
+	loop_timer_free(s->names_timer);
+	free(s->history);
+	free(s);
+}
+
+/* The stack's settings from the file's. */
+static void fill_conf(struct session *s)
+{
+	const struct conf *c = s->conf;
+	const struct ip none = {0};
+	struct stack_conf *st = &s->conn_conf.stack;
+
+	gethostname(s->hostname, sizeof(s->hostname) - 1);
+	s->conn_conf = (struct conn_conf){
+		.gateway = c->gateway,
+		.reconnect = c->reconnect,
+		.keep_trying = c->autoconnect && !s->call,
+		.ephemeral_ports = c->local_port == CONF_PORT_EPHEMERAL || s->host->after_crash,
+	};
+	st->mtu = (uint16_t)c->mtu;
+	st->ike = (struct ike_conf){
+		.psk = secret_slice(&c->psk),
+		.local_id = c->local_id,
+		.proposals = c->proposals,
+		.encap = (enum ike_encap)c->encapsulation,
+		.l2tp_port = L2TP_PORT,
+		.ike_life_s = c->ike_life_s,
+		.esp_life_s = c->esp_life_s,
+		.rekey = c->rekey,
+		.initial_contact = !s->host->server_in_use(s->host->ctx, s, &none),
+		.dpd_interval = SECONDS(c->dpd_s),
+	};
+	st->l2tp = (struct l2tp_conf){
+		.hostname = s->hostname,
+		.secret = secret_slice(&c->l2tp_secret),
+		.hello = L2TP_HELLO_EVERY,
+		.window = L2TP_WINDOW,
+	};
+	st->ppp = (struct ppp_conf){
+		.user = slice_str(c->user),
+		.password = secret_slice(&c->password),
+		.auth = c->auth,
+		.want_dns = true,
+		.echo_interval = LCP_ECHO_EVERY,
+		.echo_failures = LCP_ECHO_FAILURES,
+	};
+}
+
+static int make_route(struct session *s)
+{
+	static const enum route_mode modes[] = {
+		[CONF_ROUTES_LIST] = ROUTE_SPLIT,
+		[CONF_ROUTES_DEFAULT] = ROUTE_FULL,
+		[CONF_ROUTES_NONE] = ROUTE_NONE,
+	};
+	struct route_conf conf = {
+		.mark = s->conf->fwmark.value,
+		.mask = s->conf->fwmark.mask,
+		.mode = s->network_caller ? ROUTE_NONE : modes[s->conf->routes.kind],
+		.prefixes = s->conf->routes.at,
+		.n = s->conf->routes.n,
+		.lan = s->conf->lan == CONF_LAN_ALLOW,
+	};
+
+	return route_new(&s->route, s->host->routes, &conf);
+}
+
+/* Whether the tunnel would take the network from under whoever asked for it. */
+static bool cuts_caller(const struct session *s, const struct control_connect *c, struct ip *peer)
+{
+	*peer = c->ssh_peer;
+	if (peer->family != FAMILY_NONE)
+		return route_captures(s->route, peer);
+	return ssh_cut(s->route, c->caller.pid, peer);
+}
+
+/* Reasons of this host not even to begin. */
+static bool may_begin(struct session *s, const struct control_connect *connect, struct reason *why)
+{
+	char text[IP_TEXT];
+	struct ip peer;
+
+	if (s->conf->data_plane == CONF_PLANE_KERNEL || s->conf->data_plane == CONF_PLANE_MIXED) {
+		reason_set(why, REASON_CONFIG, "this vpnd has no other data plane than user");
+		return false;
+	}
+	if (session_full_tunnel(s) && s->host->full_tunnel(s->host->ctx, s)) {
+		reason_set(why, REASON_LOCAL_BUSY, "routes = default twice");
+		return false;
+	}
+	int rc = make_route(s);
+	if (rc != 0) {
+		reason_set(why, REASON_LOCAL_ROUTES, "%s", strerror(-rc));
+		return false;
+	}
+	if (connect && !connect->insist && cuts_caller(s, connect, &peer)) {
+		reason_set(why, REASON_LOCAL_SSH_CUT, "SSH comes from %s", ip_text(&peer, text));
+		return false;
+	}
+	return true;
+}
+
+void session_connect(struct session *s, struct conf *conf, control_call call,
+	const struct control_connect *connect)
+{
+	struct reason why = {0};
+	struct io out = {0};
+
+	conn_free(s->conn);
+	conf_free(s->conf);
+	s->conf = conf;
+	s->call = call;
+	s->interactive = connect && connect->interactive;
+	s->owner_caller = connect && connect->owner_caller;
+	s->network_caller = connect && connect->network_caller;
+	fill_conf(s);
+	s->env = *s->host->env;
+	s->env.log = &s->log;
+	s->conn = conn_new(&s->conn_conf, &s->env);
+	if (!s->conn)
+		reason_set(&why, REASON_LOCAL_NO_MEMORY, "connection");
+	if (!s->conn || !may_begin(s, connect, &why)) {
+		log_error(&s->log, "conn", "%s: %s", reason_row(why.id)->id, why.evidence);
+		route_free(s->route);
+		s->route = NULL;
+		tell(s, &(struct control_event){.kind = CONTROL_EV_FAILED, .reason = &why});
+		return;
+	}
+	conn_open(s->conn, loop_now(s->host->loop), &out);
+	session_settle(s, &out);
+}
+
+void session_cancel(struct session *s, enum reason_id why)
+{
+	struct io out = {0};
+
+	if (!s->conn)
+		return;
+	conn_close(s->conn, why, loop_now(s->host->loop), &out);
+	session_settle(s, &out);
+}
+
+void session_disconnect(struct session *s, control_call call)
+{
+	if (session_idle(s)) {
+		control_refuse(s->host->control, call, CONTROL_NOT_CONNECTED, s->name, NULL);
+		return;
+	}
+	if (s->closing) /* two of them: the first is told now */
+		control_done(s->host->control, s->closing);
+	s->closing = call;
+	session_cancel(s, REASON_NONE);
+}
+
+void session_answer(struct session *s, uint32_t question, struct slice value)
+{
+	struct answer answer = {.yes = value.p, .why = "the prompt was declined", .secret = value};
+	struct io out = {0};
+
+	if (!s->conn || question == 0 || question != s->question)
+		return;
+	s->question = 0;
+	conn_secret(s->conn, question, &answer, loop_now(s->host->loop), &out);
+	session_settle(s, &out);
+}
+
+/* ---- what it is ---- */
+
+const char *session_name(const struct session *s)
+{
+	return s->name;
+}
+
+control_call session_call(const struct session *s)
+{
+	return s->call;
+}
+
+bool session_owned(const struct session *s)
+{
+	return s->owner_caller;
+}
+
+bool session_idle(const struct session *s)
+{
+	struct conn_status st;
+
+	if (!s->conn)
+		return true;
+	conn_get_status(s->conn, &st);
+	return st.state == CONN_IDLE;
+}
+
+bool session_used(const struct session *s)
+{
+	return s->conn;
+}
+
+const char *session_state(const struct session *s)
+{
+	struct conn_status st = {.state = CONN_IDLE};
+
+	if (s->conn)
+		conn_get_status(s->conn, &st);
+	return conn_state_name(st.state);
+}
+
+bool session_full_tunnel(const struct session *s)
+{
+	return s->conf && !s->network_caller && s->conf->routes.kind == CONF_ROUTES_DEFAULT;
+}
+
+bool session_uses(const struct session *s, const struct ip *server)
+{
+	struct conn_status st;
+
+	if (session_idle(s))
+		return false;
+	conn_get_status(s->conn, &st);
+	return server->family == FAMILY_NONE || ip_equal(&st.remote, server);
+}
+
+void session_status(struct session *s, control_status_fn *each, void *arg)
+{
+	struct control_status status = {
+		.name = s->name, .now = loop_now(s->host->loop), .conn = &s->status, .sas = s->sas};
+
+	if (!s->conn)
+		return;
+	conn_get_status(s->conn, &s->status);
+	status.gateway = s->conf->gateway;
+	status.data_plane = "user";
+	status.network = s->linked ? &s->network : NULL;
+	while (status.n_sas < ESP_PAIRS_MAX &&
+		conn_get_sa(s->conn, (unsigned)status.n_sas, &s->sas[status.n_sas]))
+		status.n_sas++;
+	each(arg, &status);
+}
