@@ -134,13 +134,11 @@ static void layer_failed(struct stack *s, struct reason why)
 
 /* ---- packets ---- */
 
-/* IKE messages down to the network: on UDP 4500 behind the marker, keepalives as they are. */
+/* IKE messages down to the network, on UDP 4500 behind the marker. */
 static void from_ike(struct io *io, struct io *out)
 {
 	for (struct pkt *p = pktq_take(&io->down); p; p = pktq_take(&io->down)) {
-		bool keepalive = p->len == 1;
-
-		if (p->lane != LANE_NATT || keepalive || natt_mark(p))
+		if (p->lane != LANE_NATT || natt_mark(p))
 			pktq_put(&out->down, p);
 		else
 			pkt_free(p);

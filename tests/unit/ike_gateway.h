@@ -22,6 +22,16 @@ struct blob {
 	size_t n;
 };
 
+/* How its message 2 of quick mode departs from a plain answer. */
+struct oddities {
+	bool no_ids;
+	bool odd_port;
+	uint16_t port;    /* of the server's ID, when odd_port */
+	uint32_t address; /* in the server's ID, instead of what the client said */
+	bool low_spi;
+	bool our_nonce; /* the client's own, back */
+};
+
 struct gateway {
 	/* wishes */
 	bool mute;
@@ -35,6 +45,7 @@ struct gateway {
 	bool wrong_hash;
 	bool mute_after_4;
 	bool refuse_quick;
+	struct oddities odd;
 	uint32_t lifetime; /* RESPONDER-LIFETIME in quick mode */
 	/* phase 1 */
 	bool initiator;
@@ -429,6 +440,8 @@ static inline void gw_quick_own(struct world *w, struct ike_build *b)
 
 	nonce->n = 16;
 	env_random(w->env, nonce->p, 16);
+	if (g->odd.our_nonce)
+		*nonce = g->ni;
 	ike_put(b, IKE_NONCE, blob(nonce));
 	if (g->pfs == DH_NONE)
 		return;
@@ -478,6 +491,23 @@ static inline void gw_quick_start(struct world *w, const char *suites, enum dh_g
 	gw_seal_and_send(w, &b, hash, g->quick_iv);
 }
 
+static inline void gw_quick_ids(
+	const struct gateway *g, struct ike_build *b, const struct ike_payloads *p)
+{
+	struct ip address = ip_v4(g->odd.address);
+	struct ike_id id;
+
+	if (g->odd.no_ids)
+		return;
+	ike_put(b, IKE_ID, ike_payload_find(p, IKE_ID, 0)->body);
+	assert_true(ike_id_parse(ike_payload_find(p, IKE_ID, 1)->body, &id));
+	if (g->odd.odd_port)
+		id.port = g->odd.port;
+	if (g->odd.address)
+		id.data = ip_slice(&address);
+	ike_put_id(b, &id);
+}
+
 static inline void gw_quick_answer(struct world *w, const struct ike_payloads *p)
 {
 	struct gateway *g = &w->gw;
@@ -492,7 +522,7 @@ static inline void gw_quick_answer(struct world *w, const struct ike_payloads *p
 	g->esp = sa.suite;
 	g->pfs = sa.pfs;
 	g->spi_peer = number(offers.at[0].spi);
-	g->spi_own = 0x5e000000 | (env_random_u32(w->env) & 0xffffff);
+	g->spi_own = g->odd.low_spi ? 255 : 0x5e000000 | (env_random_u32(w->env) & 0xffffff);
 	put_u32(spi, g->spi_own);
 	blob_set(&g->ni, ike_payload_body(p, IKE_NONCE));
 	blob_set(&g->quick_peer, ike_payload_body(p, IKE_KE));
@@ -502,8 +532,7 @@ static inline void gw_quick_answer(struct world *w, const struct ike_payloads *p
 	ike_accept_put(&b.w, &offers.at[g->quick_choice], slice(spi, 4));
 	ike_payload_close(&b, mark);
 	gw_quick_own(w, &b);
-	ike_put(&b, IKE_ID, ike_payload_find(p, IKE_ID, 0)->body);
-	ike_put(&b, IKE_ID, ike_payload_find(p, IKE_ID, 1)->body);
+	gw_quick_ids(g, &b, p);
 	if (g->lifetime) {
 		uint8_t life[] = {0x80, 1, 0, 1, 0, 2, 0, 4, 0, 0, 0, 0};
 

@@ -22,6 +22,41 @@ static void a_refused_quick_mode_is_named(void **state)
 	world_free(w);
 }
 
+/* Wire tolerances of message 2, and where they end; RFC 2409, 5.5. */
+static void odd_answers_to_quick_mode(void **state)
+{
+	(void)state;
+	static const struct {
+		struct oddities odd;
+		bool natted, good;
+	} rows[] = {
+		{{.no_ids = true}, false, true},
+		{{.odd_port = true, .port = 0}, false, true},
+		{{.odd_port = true, .port = 1702}, false, false},
+		{{.address = 0x0a000001}, true, true}, /* its address behind NAT */
+		{{.address = 0x0a000001}, false, false},
+		{{.low_spi = true}, false, false},
+		{{.our_nonce = true}, false, false},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct world *w = world_new("modern");
+
+		w->gw.odd = rows[i].odd;
+		w->gw.natted = rows[i].natted;
+		world_open(w);
+		pass(w, 500);
+		if (rows[i].good) {
+			assert_up(w);
+			assert_int_equal(w->pair.remote_port, 1701); /* ours, whatever it says */
+		} else {
+			assert_failed(w, REASON_IKE_QM_REFUSED);
+			assert_int_equal(w->events[IKE_EV_WANT_SA], 0);
+		}
+		world_free(w);
+	}
+}
+
 static void message_3_is_repeated_as_it_was(void **state)
 {
 	(void)state;
@@ -489,6 +524,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_refused_quick_mode_is_named),
+		cmocka_unit_test(odd_answers_to_quick_mode),
 		cmocka_unit_test(message_3_is_repeated_as_it_was),
 		cmocka_unit_test(a_plane_that_refuses_ends_the_connection),
 		cmocka_unit_test(questions_wait_30_seconds),
