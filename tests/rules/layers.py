@@ -19,7 +19,7 @@ INSIDE = {
     # The gateway of the tests shares codecs, crypto and the ESP plane with the client, never its logic.
     "tests/peer": [
         "base/*", "tests/*", "mppe/*", "esp/esp.h",
-        "ike/ike_msg.h", "ike/ike_prop.h", "ike/ike_keys.h", "ike/ike_sa.h", "ike/ike_vid.h",
+        "ike/ike_msg.h", "ike/ike_natt.h", "ike/ike_prop.h", "ike/ike_keys.h", "ike/ike_sa.h", "ike/ike_vid.h",
         "l2tp/l2tp_avp.h", "l2tp/l2tp_msg.h", "l2tp/l2tp_data.h",
         "ppp/ppp_frame.h", "ppp/opts.h", "ppp/mschapv2.h",
     ],

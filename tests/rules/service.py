@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The service's exposure, as systemd-analyze scores it, is at most 2.5 of 10."""
 import pathlib
+import re
 import subprocess
 import tempfile
 
@@ -12,7 +13,7 @@ THRESHOLD = 25  # tenths
 def check(source):
     with tempfile.TemporaryDirectory() as folder:
         unit = pathlib.Path(folder) / pathlib.Path(source.path).name.removesuffix(".in")
-        unit.write_text(source.text)
+        unit.write_text(re.sub(r"@\w+@", "/usr/sbin", source.text))  # as `cmake --install` fills it in
         command = ["systemd-analyze", "security", "--offline=yes", "--no-pager", f"--threshold={THRESHOLD}", unit]
         run = subprocess.run(command, capture_output=True, text=True)
     if run.returncode:
