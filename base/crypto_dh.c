@@ -13,6 +13,8 @@
 /* Key agreement runs on OpenSSL's numbers and points rather than on EVP_PKEY: the private value is
  * ours (env->rng), and the checks of the peer's value are written out below. */
 
+enum { MISSING_ZEROS = 8 }; /* 1 peer in 2^64 has more */
+
 enum dh_kind { KIND_MODP, KIND_ECP, KIND_X25519 };
 
 struct dh_row {
@@ -247,6 +249,21 @@ void dh_free(struct dh *dh)
 struct slice dh_public(const struct dh *dh)
 {
 	return slice(dh->public_value, dh->row->public_len);
+}
+
+bool dh_public_pad(enum dh_group group, struct slice peer, uint8_t *to)
+{
+	const struct dh_row *row = row_of(group);
+	size_t missing;
+
+	if (!row || peer.n > row->public_len)
+		return false;
+	missing = row->public_len - peer.n;
+	if (missing > (row->kind == KIND_MODP ? MISSING_ZEROS : 0))
+		return false;
+	memset(to, 0, missing);
+	memcpy(to + missing, peer.p, peer.n);
+	return true;
 }
 
 bool dh_agree(const struct dh *dh, struct slice peer, uint8_t *to)

@@ -47,5 +47,10 @@ void dh_free(struct dh *dh);
 /* Our public value, dh_public_len() octets, valid as long as dh. */
 struct slice dh_public(const struct dh *dh);
 
+/* A peer's public value with the leading zero octets that some peers leave out (SoftEther, with one
+ * MODP value in 256), dh_public_len() octets into `to`. False: no length that a public value of the
+ * group can have, or too short to be chance. */
+bool dh_public_pad(enum dh_group group, struct slice peer, uint8_t *to);
+
 /* The shared secret, dh_secret_len() octets into `to`. False when the peer's value is not allowed. */
 [[gnu::warn_unused_result]] bool dh_agree(const struct dh *dh, struct slice peer, uint8_t *to);

@@ -1,17 +1,19 @@
 #include "base/patience.h"
 
 static const struct {
-	msec cap;      /* the longest interval */
+	msec first;    /* the first interval, unless the round trip asks for more */
+	msec cap;      /* the longest */
 	msec patience; /* until the verdict */
 	unsigned most; /* copies, the first included; 0 = no limit but the time */
 } table[] = {
-	[PATIENCE_FIRST] = {1500, SECONDS(12), 0},
-	[PATIENCE_EXCHANGE] = {4000, SECONDS(40), 0},
-	[PATIENCE_AUTH] = {SECONDS(120), SECONDS(120), 1},
-	[PATIENCE_CLOSE] = {1500, SECONDS(3), 2},
+	[PATIENCE_FIRST] = {500, 1500, SECONDS(12), 0},
+	[PATIENCE_EXCHANGE] = {500, 4000, SECONDS(40), 0},
+	[PATIENCE_OPTIONS] = {150, 4000, SECONDS(40), 0},
+	[PATIENCE_AUTH] = {SECONDS(120), SECONDS(120), SECONDS(120), 1},
+	[PATIENCE_CLOSE] = {500, 1500, SECONDS(3), 2},
 };
 
-enum { FIRST_INTERVAL = 500, JITTER_PERCENT = 10 };
+enum { JITTER_PERCENT = 10 };
 
 static msec jittered(msec interval, const struct env *env)
 {
@@ -32,7 +34,7 @@ void retry_start(struct retry *r, enum patience kind, msec rtt, const struct env
 	*r = (struct retry){
 		.kind = kind,
 		.copies = 1,
-		.interval = 2 * rtt > FIRST_INTERVAL ? 2 * rtt : FIRST_INTERVAL,
+		.interval = 2 * rtt > table[kind].first ? 2 * rtt : table[kind].first,
 		.ends = now + table[kind].patience,
 	};
 	if (r->interval > table[kind].cap)

@@ -1,8 +1,11 @@
 /* When to say something again, and when to give up: one table for all layers.
  *
- * A request goes out, again after an interval that starts at max(0.5 s, twice the round trip) and
- * grows by half each time up to a cap, each time off by at most 10 % so that clients do not march
- * in step. The same shape serves IKE requests, L2TP control messages and PPP requests. */
+ * A request goes out, again after an interval that starts at twice the round trip, 0.5 s at least,
+ * and grows by half each time up to a cap, each time off by at most 10 % so that clients do not
+ * march in step. The same shape serves IKE requests, L2TP control messages and PPP requests.
+ *
+ * PPP's option requests begin sooner: they cost a server nothing, and SoftEther looks at one only
+ * when the next packet comes, so that half a second of ours is half a second of the user's. */
 #pragma once
 
 #include "base/env.h"
@@ -11,6 +14,7 @@
 enum patience {
 	PATIENCE_FIRST,    /* nobody has answered yet: a verdict must come soon */
 	PATIENCE_EXCHANGE, /* the server is there: 30 % loss must not stop us */
+	PATIENCE_OPTIONS,  /* the same for PPP's Configure-Requests */
 	PATIENCE_AUTH,     /* a person may be looking for a telephone; nothing is repeated */
 	PATIENCE_CLOSE,    /* one repeat, then we go */
 };

@@ -49,10 +49,21 @@ static void start_timer(struct cp *cp)
 	bool closing = cp->state == FSM_CLOSING || cp->state == FSM_STOPPING;
 	struct ppp *p = cp->ppp;
 
-	retry_start(&cp->retry, closing ? PATIENCE_CLOSE : PATIENCE_EXCHANGE, p->conf.rtt, p->env,
+	retry_start(&cp->retry, closing ? PATIENCE_CLOSE : PATIENCE_OPTIONS, p->conf.rtt, p->env,
 		p->now);
 	if (!closing && !p->heard)
 		cp->retry.ends = p->now + first_patience;
+}
+
+/* A peer that acknowledges for ever and never asks for anything itself must come to an end: an Ack
+ * alone does not begin the wait anew. */
+static void restart_timer(struct cp *cp, enum fsm_event ev)
+{
+	msec ends = cp->retry.ends;
+
+	start_timer(cp);
+	if (ev == FSM_RCA)
+		cp->retry.ends = msec_min(ends, cp->retry.ends);
 }
 
 static void send_request(struct cp *cp)
@@ -87,7 +98,7 @@ static void act(struct cp *cp, enum fsm_action action, enum fsm_event ev, const 
 		cp->is->down(cp->ppp);
 		break;
 	case FSM_IRC:
-		start_timer(cp);
+		restart_timer(cp, ev);
 		break;
 	case FSM_SCR:
 		if (ev == FSM_TO_MORE && !cp->answered)

@@ -198,6 +198,9 @@ static void patience_is_the_tables(void **state)
 	assert_int_equal(verdict, 40000);
 	assert_in_range(copies, 12, 16);
 	assert_in_range(longest, 3600, 4400);
+	copies = copies_until_verdict(env, PATIENCE_OPTIONS, 0, &verdict, &longest);
+	assert_int_equal(verdict, 40000);
+	assert_in_range(copies, 15, 19);
 	copies = copies_until_verdict(env, PATIENCE_CLOSE, 0, &verdict, &longest);
 	assert_int_equal(copies, 2);
 	assert_int_equal(verdict, 3000);

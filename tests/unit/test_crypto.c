@@ -345,6 +345,27 @@ static void a_public_value_of_the_wrong_length_is_refused(void **state)
 	}
 }
 
+static void a_public_value_without_its_leading_zeros_is_made_whole(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < GROUPS; i++) {
+		size_t n = dh_public_len(groups[i]), most = is_modp(groups[i]) ? 8 : 0;
+		uint8_t sent[DH_PUBLIC_MAX + 1], whole[DH_PUBLIC_MAX];
+
+		memset(sent, 0xa5, sizeof(sent));
+		for (size_t missing = 0; missing <= 9; missing++) {
+			bool made = dh_public_pad(groups[i], slice(sent, n - missing), whole);
+
+			assert_int_equal(made, missing <= most);
+			for (size_t at = 0; made && at < n; at++)
+				assert_int_equal(whole[at], at < missing ? 0 : 0xa5);
+		}
+		assert_false(dh_public_pad(groups[i], slice(sent, n + 1), whole));
+		assert_false(dh_public_pad(groups[i], slice(sent, 0), whole));
+	}
+	assert_false(dh_public_pad(DH_NONE, slice("", 0), (uint8_t[DH_PUBLIC_MAX]){0}));
+}
+
 /* Big endian number + d, in place. */
 static void add(uint8_t *number, size_t n, int d)
 {
@@ -488,6 +509,7 @@ int main(void)
 		cmocka_unit_test(the_same_seed_gives_the_same_key),
 		cmocka_unit_test_setup_teardown(
 			a_public_value_of_the_wrong_length_is_refused, setup, teardown),
+		cmocka_unit_test(a_public_value_without_its_leading_zeros_is_made_whole),
 		cmocka_unit_test_setup_teardown(
 			modp_refuses_0_1_and_everything_from_p_minus_1, setup, teardown),
 		cmocka_unit_test_setup_teardown(
