@@ -82,11 +82,11 @@ void ike_transmit(struct ike *ike, enum lane lane, struct slice message, msec no
 {
 	struct pkt *p = pkt_of(ike->env->pool, message);
 
+	if (lane == LANE_NATT)
+		ike->spoke_at = now; /* without memory too: it counts as lost on the way */
 	if (!p)
 		return;
 	p->lane = lane;
-	if (lane == LANE_NATT)
-		ike->spoke_at = now;
 	pktq_put(&out->down, p);
 }
 
@@ -173,6 +173,7 @@ struct ike *ike_new(const struct ike_conf *conf, const struct env *env)
 	ike->conf = conf;
 	ike->env = env;
 	ike->lane = conf->first_lane;
+	ike->pfs = conf->proposals.pfs;
 	ike->dpd = RETRY_STOPPED;
 	ike->dpd_seq = env_random_u32(env) >> 1; /* the top bit clear: RFC 3706, 5.3 */
 	return ike;
@@ -221,6 +222,12 @@ static bool over(const struct ike *ike)
 	return ike->closed || ike->failed;
 }
 
+/* The peer's own quick mode comes first: Windows deletes its old pair before it is done. */
+static bool quick_due(const struct ike *ike)
+{
+	return ike->quick_wanted && ike_newest(ike) && !ike_quick_busy(ike, NULL);
+}
+
 /* Start what is wanted and allowed now, then forget what has ended. Every call ends here. */
 static void settle(struct ike *ike, msec now, struct io *out)
 {
@@ -229,8 +236,7 @@ static void settle(struct ike *ike, msec now, struct io *out)
 			ike->main_wanted = true;
 		if (ike->main_wanted && now >= ike->main_after && !ike_main_pending(ike))
 			ike_main_start(ike, now, out);
-		if (ike->quick_wanted && now >= ike->quick_after && ike_newest(ike) &&
-			!ike_quick_pending(ike))
+		if (quick_due(ike) && now >= ike->quick_after)
 			ike_quick_start(ike, now);
 	}
 	sweep(ike, false);
@@ -350,7 +356,22 @@ void ike_sa_used(struct ike *ike, uint32_t spi_in, msec now, struct io *out)
 	for (struct quick *q = ike->quicks; q; q = q->next)
 		if (!q->dead && q->state == QUICK_SENT2 && q->pair.in.spi == spi_in)
 			ike_quick_confirmed(ike, q, now);
+	struct pair *pair = ike_pair_find(ike, spi_in, false);
+	if (pair && !pair->in_use && !pair->old)
+		ike_pair_use(ike, pair, now);
 	settle(ike, now, out);
+}
+
+void ike_sa_unanswered(struct ike *ike, msec now, struct io *out)
+{
+	if (over(ike))
+		return;
+	for (const struct quick *q = ike->quicks; q; q = q->next) {
+		const struct pair *pair = ike_pair_find(ike, q->pair.in.spi, false);
+
+		if (!q->dead && q->initiator && q->state == QUICK_DONE && pair && pair->in_use)
+			ike_transmit(ike, q->sa->lane, secret_slice(&q->last), now, out);
+	}
 }
 
 void ike_rekey(struct ike *ike, uint32_t spi_in, msec now, struct io *out)
@@ -376,7 +397,7 @@ msec ike_deadline(const struct ike *ike)
 		at = msec_min(at, ike_quick_deadline(q));
 	for (const struct pair *p = ike->pairs; p; p = p->next)
 		at = msec_min(at, ike_pair_deadline(ike, p));
-	if (ike->quick_wanted && ike_newest(ike) && !ike_quick_pending(ike))
+	if (quick_due(ike))
 		at = msec_min(at, ike->quick_after);
 	if (ike->main_wanted && !ike_main_pending(ike))
 		at = msec_min(at, ike->main_after);

@@ -112,6 +112,10 @@ void ike_answer(
  * also when its message 3 was lost. RFC 2409, 5.5; wire facts, "lossless rekey". */
 void ike_sa_used(struct ike *ike, uint32_t spi_in, msec now, struct io *out);
 
+/* We have asked on the pair in use and nothing has come: message 3, which nobody acknowledges, may be
+ * lost, so it is said once more. */
+void ike_sa_unanswered(struct ike *ike, msec now, struct io *out);
+
 /* Anything authentic came from the peer (ESP): it is alive, DPD may rest. */
 void ike_peer_alive(struct ike *ike, msec now);
 

@@ -224,11 +224,12 @@ static void take_lifetime(struct ike *ike, struct phase1 *sa, const struct ike_n
 		return;
 	}
 	msec ends = sa->established_at + SECONDS(ike_life(sa->life_s, life_s));
-	if (ends < sa->ends_at) {
-		sa->ends_at = ends;
+	if (ends >= sa->ends_at)
+		return;
+	sa->ends_at = ends;
+	if (sa->renew_at != MSEC_NEVER) /* else the server renews, or we do already */
 		sa->renew_at = msec_min(
 			sa->renew_at, sa->established_at + (ends - sa->established_at) * 9 / 10);
-	}
 }
 
 static void take_notify(
@@ -298,13 +299,41 @@ static void take_hint(
 
 /* Sealed with keys that only the holder of the pre-shared key has, before message 6: the key is
  * right and something else is not. */
-static void take_early(struct ike *ike, const struct ike_payloads *p)
+static void take_early(
+	struct ike *ike, struct phase1 *sa, const struct ike_payloads *p, msec now, struct io *out)
 {
 	struct ike_notify n;
 
 	if (ike_notify_parse(ike_payload_body(p, IKE_N), &n) && n.type < IKE_ERRORS_END)
-		ike_fail(ike, REASON_IKE_ID_REFUSED, "the gateway said %s (%u) to message 5",
-			ike_notify_name(n.type), n.type);
+		ike_main_refused(ike, sa, now, out, REASON_IKE_ID_REFUSED,
+			"the gateway said %s (%u) to message 5", ike_notify_name(n.type), n.type);
+}
+
+/* The gateway is further than we are: its message 6 was lost, and with it the IV of what it says now.
+ * A wrong IV spoils the first block only: the HASH header, which is put back here, and the beginning
+ * of the HASH. That its end is right shows that both ends hold the same key. */
+static bool peer_is_ahead(struct ike *ike, const struct phase1 *sa, const struct ike_hdr *hdr,
+	struct slice message, uint8_t *plain)
+{
+	static const uint8_t types[] = {IKE_N, IKE_D};
+	struct crypto *c = ike->env->crypto;
+	uint8_t hash[HASH_MAX], iv[IKE_BLOCK_MAX] = {0};
+	size_t len = hash_len(sa->keys.hash);
+	size_t spoiled = cbc_block(sa->keys.cipher) - IKE_PAYLOAD_HDR;
+	struct ike_payloads p;
+
+	if (message.n < IKE_HDR + IKE_PAYLOAD_HDR + len || hdr->first != IKE_HASH ||
+		len <= spoiled || !ike_unseal(c, &sa->keys, iv, message, plain))
+		return false;
+	for (size_t i = 0; i < sizeof(types); i++) {
+		put_u32(plain, (uint32_t)types[i] << 24 | (uint32_t)(IKE_PAYLOAD_HDR + len));
+		if (ike_payloads_parse(IKE_HASH, slice(plain, message.n - IKE_HDR), &p) &&
+			ike_hash1(c, &sa->keys, hdr->id, p.rest, hash) &&
+			secret_equal(slice(hash + spoiled, len - spoiled),
+				slice(p.at[0].body.p + spoiled, len - spoiled)))
+			return true;
+	}
+	return false;
 }
 
 static void half_open_recv(struct ike *ike, struct phase1 *sa, const struct ike_hdr *hdr,
@@ -321,8 +350,8 @@ static void half_open_recv(struct ike *ike, struct phase1 *sa, const struct ike_
 			take_hint(ike, sa, &p, now, out);
 	} else if (sa->awaits == 6 && ike_hdr_is(hdr, IKE_INFO_SEALED)) {
 		if (info_open(ike, sa, hdr, message, plain, &p))
-			take_early(ike, &p);
-		else
+			take_early(ike, sa, &p, now, out);
+		else if (!peer_is_ahead(ike, sa, hdr, message, plain))
 			ike_main_hint(ike, sa, now, out, REASON_IKE_PSK_WRONG,
 				"the gateway answers with what we cannot decrypt");
 		wipe(plain, message.n);

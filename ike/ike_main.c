@@ -202,6 +202,7 @@ void ike_main_lost(struct ike *ike, struct phase1 *sa, bool by_peer, msec now)
 		return;
 	}
 	/* Some servers have dropped the pairs with it, so a quick mode follows the main mode. */
+	ike->pairs_doubted |= by_peer;
 	ike->quick_wanted |= by_peer || ike->conf->rekey;
 }
 
@@ -290,6 +291,19 @@ void ike_main_hint(struct ike *ike, struct phase1 *sa, msec now, struct io *out,
 	weigh_hints(ike, sa, now, out);
 }
 
+/* The peer has proved that it has the key, and says no: there is nothing to wait for. */
+void ike_main_refused(struct ike *ike, struct phase1 *sa, msec now, struct io *out,
+	enum reason_id id, const char *fmt, ...)
+{
+	va_list args;
+
+	sa->hint.id = id;
+	va_start(args, fmt);
+	vsnprintf(sa->hint.evidence, sizeof(sa->hint.evidence), fmt, args);
+	va_end(args);
+	main_verdict(ike, sa, now, out);
+}
+
 /* A second, different answer to the same message: one of the two is forged. The first is kept. */
 void ike_main_conflict(struct ike *ike, struct phase1 *sa, msec now, struct io *out)
 {
@@ -302,12 +316,13 @@ void ike_main_conflict(struct ike *ike, struct phase1 *sa, msec now, struct io *
 /* ---- receiving ---- */
 
 /* The same datagram again. As responder we repeat our answer. As initiator our timer does; that
- * message 4 is repeated means that the peer does not like our message 5. */
+ * message 4 is repeated means that the peer does not like our message 5, unless it was doubled on the
+ * way or asked for by our last message 3: so the first ones do not count. */
 static void main_repeated(struct ike *ike, struct phase1 *sa, msec now, struct io *out)
 {
 	if (!sa->initiator)
 		ike_transmit(ike, sa->lane, secret_slice(&sa->last), now, out);
-	else if (sa->awaits == LAST)
+	else if (sa->awaits == LAST && sa->retry.copies >= LATE_HINT)
 		ike_main_hint(ike, sa, now, out, REASON_IKE_PSK_WRONG,
 			"the gateway only repeats message 4");
 }
@@ -407,11 +422,15 @@ void ike_main_recv(struct ike *ike, struct phase1 *sa, const struct ike_hdr *hdr
 		wipe(plain, message.n);
 		return;
 	}
+	const uint32_t vids = sa->vids;
+	const enum natt_dialect natt = sa->natt;
 	struct verdict v = ike_main_take(ike, sa, sa->awaits, &p);
 	if (v.id == REASON_NONE && sa->awaits == 4)
 		v = ike_main_derive(ike, sa);
 	wipe(plain, sealed ? message.n : 0);
 	if (v.id != REASON_NONE) {
+		sa->vids = vids; /* anybody may have sent it: nothing of it counts */
+		sa->natt = natt;
 		refused(ike, v, now);
 		ike_main_hint(ike, sa, now, out, v.id, "the gateway %s", v.why);
 		return;

@@ -97,7 +97,9 @@ static struct verdict take_sa_offer(
 	ike_accept_put(&w, &offers.at[i], slice(NULL, 0));
 	sa->suite = v.suite;
 	sa->life_s = ike_life(ike->conf->ike_life_s, v.life_s ? v.life_s : ike->conf->ike_life_s);
-	if (w.bad || !secret_set(&sa->sa_i, body) || !secret_set(&sa->sa_r, wr_slice(&w)))
+	if (w.bad)
+		return bad("offered a suite of ours with too many attributes");
+	if (!secret_set(&sa->sa_i, body) || !secret_set(&sa->sa_r, wr_slice(&w)))
 		return no_memory;
 	return fine;
 }
@@ -142,9 +144,10 @@ static bool put_nat_d(struct ike *ike, struct phase1 *sa, struct ike_build *b)
 static struct verdict take_ke(struct ike *ike, struct phase1 *sa, const struct ike_payloads *p)
 {
 	struct slice ke = ike_payload_body(p, IKE_KE);
+	uint8_t padded[DH_PUBLIC_MAX];
 
 	(void)ike;
-	if (ke.n != dh_public_len(sa->suite.group))
+	if (!dh_public_pad(sa->suite.group, ke, padded))
 		return bad("sent a Diffie-Hellman value of another length than its group's");
 	if (slice_equal(ke, secret_slice(own(sa, &sa->public_i, &sa->public_r))))
 		return bad("sent our own Diffie-Hellman value back");
@@ -173,10 +176,13 @@ static struct verdict take_nat_d(struct ike *ike, struct phase1 *sa, const struc
 struct verdict ike_main_derive(struct ike *ike, struct phase1 *sa)
 {
 	struct crypto *c = ike->env->crypto;
-	uint8_t gxy[DH_SECRET_MAX];
+	uint8_t gxy[DH_SECRET_MAX], padded[DH_PUBLIC_MAX];
 	struct slice peer = secret_slice(own(sa, &sa->public_r, &sa->public_i));
+	size_t n = dh_public_len(sa->suite.group);
 
-	if (!dh_agree(sa->dh, peer, gxy))
+	/* The hashes below take the value as it was sent. */
+	if (!dh_public_pad(sa->suite.group, peer, padded) ||
+		!dh_agree(sa->dh, slice(padded, n), gxy))
 		return bad("sent a Diffie-Hellman value that is not allowed");
 	bool ok = ike_keys_psk(c, &sa->suite, ike->conf->psk, secret_slice(&sa->nonce_i),
 			  secret_slice(&sa->nonce_r), &sa->keys) &&

@@ -9,6 +9,7 @@
 #include "base/log.h"
 
 enum {
+	USE_AFTER = 3000,     /* a new pair on which the peer is silent */
 	OLD_RECEIVES = 60000, /* an old inbound half lives on so long */
 	SERVER_LATE = 60000,  /* rekey = no: so late may a server begin the next pair */
 	DELETE_MIN = 5000,    /* the peer is told so long after the new pair is in use */
@@ -63,6 +64,7 @@ struct pair *ike_pair_add(struct ike *ike, const struct quick *q, msec now)
 		.spi_in = q->pair.in.spi,
 		.spi_out = q->pair.out.spi,
 		.born = now,
+		.use_at = MSEC_NEVER,
 		.delete_at = MSEC_NEVER,
 		.drop_at = MSEC_NEVER,
 	};
@@ -86,6 +88,8 @@ void ike_pair_use(struct ike *ike, struct pair *pair, msec now)
 		if (p != pair && p->in_use)
 			pair_retire(ike, p, now);
 	pair->in_use = true;
+	pair->use_at = MSEC_NEVER;
+	ike->pairs_doubted = false;
 	ike->quick_wanted = false;
 	ike->quick_modes++;
 	log_info(ike->env->log, "ike", "sending on spi=%08x, receiving on spi=%08x", pair->spi_out,
@@ -93,10 +97,26 @@ void ike_pair_use(struct ike *ike, struct pair *pair, msec now)
 	ike_event(ike, (struct ike_event){.kind = IKE_EV_USE_SA, .spi_in = pair->spi_in});
 }
 
+/* Our message 3 may be lost or overtaken: the pair before serves until the peer sends on the new one,
+ * or has had time enough. */
+void ike_pair_use_soon(struct ike *ike, struct pair *pair, msec now)
+{
+	if (pair_in_use(ike))
+		pair->use_at = now + (ike->pairs_doubted ? ike->rtt : USE_AFTER);
+	else
+		ike_pair_use(ike, pair, now);
+	ike->quick_wanted = false;
+}
+
 /* The peer deleted the pair in use before it deleted an older one: both ends started a rekey and
  * disagree about which is the newest. The older one serves until a new one is made. */
 static bool fall_back(struct ike *ike, msec now)
 {
+	for (struct pair *p = ike->pairs; p; p = p->next)
+		if (!p->dead && p->use_at != MSEC_NEVER) {
+			ike_pair_use(ike, p, now);
+			return true;
+		}
 	for (struct pair *p = ike->pairs; p; p = p->next) {
 		if (p->dead || !p->old || p->deleted)
 			continue;
@@ -169,11 +189,13 @@ msec ike_pair_deadline(const struct ike *ike, const struct pair *p)
 	msec end =
 		msec_min(msec_min(p->drop_at, p->ends_at), p->deleted ? MSEC_NEVER : p->delete_at);
 
-	return msec_min(rekey, end);
+	return msec_min(msec_min(rekey, p->use_at), end);
 }
 
 void ike_pair_tick(struct ike *ike, struct pair *p, msec now, struct io *out)
 {
+	if (now >= p->use_at)
+		ike_pair_use(ike, p, now);
 	if (now >= p->rekey_at && !ike_quick_busy(ike, NULL)) {
 		p->rekey_at = MSEC_NEVER;
 		ike->quick_wanted = true;

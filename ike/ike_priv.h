@@ -93,7 +93,7 @@ struct pair {
 	bool deleted; /* we have told the peer */
 	uint32_t spi_in, spi_out;
 	uint32_t life_s; /* as agreed */
-	msec born, rekey_at, ends_at, delete_at, drop_at;
+	msec born, use_at, rekey_at, ends_at, delete_at, drop_at;
 };
 
 struct ike {
@@ -105,6 +105,7 @@ struct ike {
 	bool closed, failed;
 	bool fresh_tried; /* a main mode with new cookies after a conflict */
 	bool was_up;
+	bool pairs_doubted; /* the peer has deleted the IKE SA they came from: it may lack them now */
 	bool quick_wanted; /* as soon as an SA is there and the rate allows */
 	bool main_wanted;
 	enum lane lane;               /* where the next main mode begins */
@@ -115,6 +116,8 @@ struct ike {
 	uint32_t dpd_seq;
 	struct retry dpd;
 	unsigned short_lives; /* pairs in a row that the peer deleted soon */
+	enum dh_group pfs;    /* of our quick modes */
+	bool pfs_tried;       /* because the gateway may demand it */
 	uint32_t next_question;
 	unsigned quick_modes, main_modes;
 	msec rtt;

@@ -94,13 +94,16 @@ static const char *take_nonce(struct quick *q, const struct ike_payloads *p)
 static const char *take_ke(struct quick *q, const struct ike_payloads *p)
 {
 	struct slice ke = ike_payload_body(p, IKE_KE);
+	uint8_t value[DH_PUBLIC_MAX];
+	size_t n = dh_public_len(q->pfs);
 
-	if (ke.n != dh_public_len(q->pfs))
-		return q->pfs == DH_NONE ? "sent a key exchange that was not asked for"
-					 : "sent no Diffie-Hellman value of its group";
-	if (q->dh && slice_equal(ke, dh_public(q->dh)))
+	if (q->pfs == DH_NONE)
+		return ke.n ? "sent a key exchange that was not asked for" : NULL;
+	if (!dh_public_pad(q->pfs, ke, value))
+		return "sent no Diffie-Hellman value of its group";
+	if (q->dh && slice_equal(slice(value, n), dh_public(q->dh)))
 		return "sent our own Diffie-Hellman value back";
-	return secret_set(&q->peer_public, ke) ? NULL : "met a host without memory";
+	return secret_set(&q->peer_public, slice(value, n)) ? NULL : "met a host without memory";
 }
 
 static bool port_allowed(uint16_t port, uint16_t wanted)

@@ -66,7 +66,8 @@ bool ike_quick_busy(const struct ike *ike, const struct phase1 *sa)
 	return false;
 }
 
-/* Without a pair this is the end; a rekey is tried again while its pair lives. */
+/* Without a pair this is the end; a rekey of ours is tried again while its pair lives, one of the
+ * peer's is the peer's affair. */
 [[gnu::format(printf, 5, 6)]] static void quick_failed(
 	struct ike *ike, struct quick *q, msec now, enum reason_id id, const char *fmt, ...)
 {
@@ -78,12 +79,13 @@ bool ike_quick_busy(const struct ike *ike, const struct phase1 *sa)
 	va_end(args);
 	q->dead = true;
 	log_warn(ike->env->log, "ike", "quick mode %08x failed: %s", q->id, why);
-	if (ike_pair_usable(ike))
+	bool usable = ike_pair_usable(ike);
+	if (usable && q->initiator)
 		ike_pair_rekey_later(ike, now);
-	else if (q->initiator && !ike_quick_busy(ike, NULL))
-		ike_fail(ike, id, "%s", why);
-	else if (!q->initiator)
+	else if (!usable && !q->initiator)
 		ike->quick_wanted = true;
+	else if (!usable && !ike_quick_busy(ike, NULL))
+		ike_fail(ike, id, "%s", why);
 }
 
 static void ask(struct ike *ike, struct quick *q, enum ike_event_kind kind, msec now)
@@ -106,7 +108,7 @@ void ike_quick_start(struct ike *ike, msec now)
 	ike->quick_after = now + SECONDS(1);
 	if (!q)
 		return;
-	q->pfs = ike->conf->proposals.pfs;
+	q->pfs = ike->pfs;
 	q->id = ike_id_new(ike, sa);
 	if (!ike_iv_phase2(ike->env->crypto, &sa->keys, sa->iv, q->id, q->iv)) {
 		ike_fail_crypto(ike);
@@ -225,7 +227,7 @@ static void sa_answered(struct ike *ike, struct quick *q, msec now, struct io *o
 	}
 	ike_progress(ike, "quick mode 3");
 	quick_done(q, now);
-	ike_pair_use(ike, pair, now);
+	ike_pair_use_soon(ike, pair, now);
 }
 
 void ike_quick_answered(
@@ -386,20 +388,46 @@ void ike_quick_recv(struct ike *ike, struct phase1 *sa, const struct ike_hdr *hd
 		begun(ike, sa, hdr, message, digest, now, out);
 }
 
-/* An authenticated error: it names our SPI, or carries a message ID of its own and means the quick
- * mode that is waiting. */
+/* Does the notify name another pair than that of this quick mode? An SPI of 0 names none: strongSwan
+ * refuses an offer before it has read ours. */
+static bool names_another(const struct quick *q, const struct ike_notify *n)
+{
+	struct rd r = rd_of(n->spi);
+	uint32_t spi = rd_u32(&r);
+
+	return n->protocol == IKE_PROTO_ESP && n->spi.n == 4 && spi && spi != q->pair.in.spi;
+}
+
+/* A gateway that demands PFS says no more than that nothing suits it: once more with the group of
+ * phase 1. */
+static bool again_with_pfs(struct ike *ike, struct quick *q, uint16_t error, msec now)
+{
+	if (error != IKE_NO_PROPOSAL_CHOSEN || q->pfs != DH_NONE || ike->pfs_tried)
+		return false;
+	log_info(ike->env->log, "ike", "quick mode %08x refused: once more with PFS, group %d",
+		q->id, q->sa->suite.group);
+	q->dead = true;
+	ike->pfs = q->sa->suite.group;
+	ike->pfs_tried = true;
+	ike->quick_wanted = true;
+	ike->quick_after = now;
+	return true;
+}
+
+/* An authenticated error: it names our SPI, or none and means the quick mode that is waiting. */
 void ike_quick_refused(struct ike *ike, struct phase1 *sa, const struct ike_notify *n, msec now)
 {
 	for (struct quick *q = ike->quicks; q; q = q->next) {
-		struct rd r = rd_of(n->spi);
+		bool both = q->pfs != ike->conf->proposals.pfs;
 
-		if (q->dead || q->sa != sa || q->state != QUICK_SENT1)
+		if (q->dead || q->sa != sa || q->state != QUICK_SENT1 || names_another(q, n))
 			continue;
-		if (n->protocol == IKE_PROTO_ESP && n->spi.n == 4 && rd_u32(&r) != q->pair.in.spi)
-			continue;
+		if (again_with_pfs(ike, q, n->type, now))
+			return;
+		ike->pfs = ike->conf->proposals.pfs;
 		quick_failed(ike, q, now, REASON_IKE_QM_REFUSED,
-			"the gateway said %s (%u) in quick mode", ike_notify_name(n->type),
-			n->type);
+			"the gateway said %s (%u) in quick mode%s", ike_notify_name(n->type),
+			n->type, both ? ", with and without PFS" : "");
 		return;
 	}
 	log_info(ike->env->log, "ike", "the gateway said %s (%u)", ike_notify_name(n->type),

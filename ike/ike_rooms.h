@@ -30,6 +30,8 @@ void ike_main_answer(struct ike *ike, const struct ike_hdr *hdr, struct slice me
 void ike_main_conflict(struct ike *ike, struct phase1 *sa, msec now, struct io *out);
 [[gnu::format(printf, 6, 7)]] void ike_main_hint(struct ike *ike, struct phase1 *sa, msec now,
 	struct io *out, enum reason_id id, const char *fmt, ...);
+[[gnu::format(printf, 6, 7)]] void ike_main_refused(struct ike *ike, struct phase1 *sa, msec now,
+	struct io *out, enum reason_id id, const char *fmt, ...);
 void ike_main_tick(struct ike *ike, struct phase1 *sa, msec now, struct io *out);
 msec ike_main_deadline(const struct ike *ike, const struct phase1 *sa);
 void ike_phase1_free(struct phase1 *sa);
@@ -93,6 +95,7 @@ bool ike_quick_derive(struct ike *ike, struct quick *q);
 /* ike_pair.c */
 struct pair *ike_pair_add(struct ike *ike, const struct quick *q, msec now);
 void ike_pair_use(struct ike *ike, struct pair *pair, msec now);
+void ike_pair_use_soon(struct ike *ike, struct pair *pair, msec now); /* the peer may lack it yet */
 void ike_pair_drop(struct ike *ike, struct pair *pair, bool by_peer, msec now);
 struct pair *ike_pair_find(struct ike *ike, uint32_t spi, bool either_way);
 bool ike_pair_usable(const struct ike *ike);

@@ -16,6 +16,8 @@ enum {
 	TX_SPEED = 100000000, /* bit/s; nobody believes it */
 };
 
+static const char our_name[] = "vpnd";
+
 static struct pkt *packet(struct l2tp *t, const struct l2tp_msg *m, const struct l2tp_head *h)
 {
 	struct pkt *p = pkt_new_ctl(t->env->pool, CONTROL_ROOM);
@@ -50,11 +52,12 @@ bool say_response(const struct l2tp *t, enum l2tp_message carrier, struct slice 
 	return crypto_hash(t->env->crypto, HASH_MD5, parts, 3, response);
 }
 
-/* The set and order of Windows, because some servers answer no other. */
+/* The set and order of Windows, because some servers answer no other. A Host Name has an octet or
+ * more, also on a host that has none; RFC 2661, 4.4.3. */
 int say_sccrq(struct l2tp *t)
 {
 	struct l2tp_msg m;
-	struct slice host = slice_str(t->conf->hostname);
+	struct slice host = slice_str(*t->conf->hostname ? t->conf->hostname : our_name);
 
 	if (host.n > HOST_NAME_LEN)
 		host.n = HOST_NAME_LEN;
@@ -64,7 +67,7 @@ int say_sccrq(struct l2tp *t)
 	l2tp_msg_put_u32(&m, AVP_BEARER_CAPABILITIES, BEARER_NONE);
 	l2tp_msg_put_u16(&m, AVP_FIRMWARE_REVISION, FIRMWARE);
 	l2tp_msg_put(&m, AVP_HOST_NAME, host);
-	l2tp_msg_put(&m, AVP_VENDOR_NAME, slice_str("vpnd"));
+	l2tp_msg_put(&m, AVP_VENDOR_NAME, slice_str(our_name));
 	l2tp_msg_put_u16(&m, AVP_ASSIGNED_TUNNEL_ID, t->tunnel);
 	l2tp_msg_put_u16(
 		&m, AVP_RECEIVE_WINDOW_SIZE, t->conf->window ? t->conf->window : DEFAULT_WINDOW);

@@ -104,6 +104,12 @@ void auth_recv(struct ppp *p, struct slice info)
 	p->auth.method->recv(p, info);
 }
 
+void auth_overtaken(struct ppp *p)
+{
+	if (p->auth.method->verdict_lost)
+		p->auth.method->verdict_lost(p);
+}
+
 /* The reason why nothing came of it: the server's last word, if it has said one. */
 static void gave_up(struct ppp *p, enum reason_id id, const char *evidence)
 {

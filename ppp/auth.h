@@ -20,7 +20,8 @@ struct auth_method {
 
 	void (*ready)(struct ppp *p); /* agreed on, and the password is known: go on */
 	void (*recv)(struct ppp *p, struct slice info);
-	void (*repeat)(struct ppp *p); /* NULL: never repeated by a timer */
+	void (*repeat)(struct ppp *p);       /* NULL: never repeated by a timer */
+	void (*verdict_lost)(struct ppp *p); /* the server has gone on without us; may be NULL */
 };
 
 extern const struct auth_method auth_mschapv2, auth_chap_md5, auth_pap;
@@ -67,6 +68,8 @@ void auth_start(struct ppp *p);  /* LCP is up */
 void auth_stop(struct ppp *p);   /* LCP is down: forget the exchange, keep password and question */
 void auth_forget(struct ppp *p); /* the link is over: wipe everything */
 void auth_recv(struct ppp *p, struct slice info);
+/* The server negotiates a network protocol already: its verdict was lost on the way. */
+void auth_overtaken(struct ppp *p);
 void auth_tick(struct ppp *p);
 void auth_answer(struct ppp *p, const struct answer *answer);
 

@@ -1,7 +1,8 @@
 /* CHAP's messages, with MD5 (RFC 1994) and as MS-CHAPv2 (RFC 2759).
  *
  * A response is made once for each challenge and never repeated by a timer: servers count tries and
- * lock accounts. The same challenge gets the same octets again. */
+ * lock accounts. The same challenge gets the same octets again; so does a server that goes on to the
+ * network phase while we still wait for its verdict, for it must repeat that: RFC 1994, 4.2. */
 #include <string.h>
 
 #include "base/crypto.h"
@@ -141,6 +142,12 @@ static void recv_challenge(struct ppp *p, const struct ppp_packet *packet)
 	if (!c->challenged || c->id != packet->id || !slice_equal(challenge(c), value))
 		new_challenge(p, packet->id, value);
 	else if (c->responded)
+		send_response(p);
+}
+
+static void repeat_response(struct ppp *p)
+{
+	if (p->auth.chap.awaiting)
 		send_response(p);
 }
 
@@ -310,6 +317,7 @@ const struct auth_method auth_mschapv2 = {
 	.protocol = PPP_CHAP,
 	.ready = respond,
 	.recv = recv,
+	.verdict_lost = repeat_response,
 };
 
 const struct auth_method auth_chap_md5 = {
@@ -319,4 +327,5 @@ const struct auth_method auth_chap_md5 = {
 	.protocol = PPP_CHAP,
 	.ready = respond,
 	.recv = recv,
+	.verdict_lost = repeat_response,
 };

@@ -87,6 +87,14 @@ static bool ask_server(void *ctx, const struct opt *o, struct wr *value)
 	return p->conf.want_dns;
 }
 
+/* A server that has none rejects the option, which costs a round trip. */
+static bool ask_nbns(void *ctx, const struct opt *o, struct wr *value)
+{
+	struct ppp *p = ctx;
+
+	return p->conf.want_wins && ask_server(ctx, o, value);
+}
+
 /* A server that has none to give may say so with 0.0.0.0. */
 static bool naked_server(void *ctx, const struct opt *o, struct slice value)
 {
@@ -105,9 +113,9 @@ static const struct opt options[] = {
 	/* type         min max  the peer asks  we ask       a Nak          a Reject */
 	{IPCP_ADDRESS,  4,  4,   judge_address, ask_address, naked_address, rejected_address},
 	{IPCP_DNS1,     4,  4,   NULL,          ask_server,  naked_server,  NULL},
-	{IPCP_NBNS1,    4,  4,   NULL,          ask_server,  naked_server,  NULL},
+	{IPCP_NBNS1,    4,  4,   NULL,          ask_nbns,    naked_server,  NULL},
 	{IPCP_DNS2,     4,  4,   NULL,          ask_server,  naked_server,  NULL},
-	{IPCP_NBNS2,    4,  4,   NULL,          ask_server,  naked_server,  NULL},
+	{IPCP_NBNS2,    4,  4,   NULL,          ask_nbns,    naked_server,  NULL},
 };
 /* clang-format on */
 

@@ -216,8 +216,12 @@ static void over(struct ppp *p, enum cp_end end, struct slice text)
 			ppp_fail(p, REASON_PPP_AUTH_METHOD,
 				"the server wants %s and hung up: \"%.120s\"", p->auth.wanted,
 				str_escape(text, escaped));
+		else if (p->auth.asking)
+			ppp_fail(p, REASON_PASSWORD_NEEDED,
+				"the server hung up before anybody gave one");
 		else
-			ppp_fail(p, REASON_PPP_LCP_TERMINATED, "\"%.120s\"",
+			ppp_fail(p, REASON_PPP_LCP_TERMINATED, "%s\"%.120s\"",
+				p->phase == PHASE_AUTHENTICATE ? "during authentication: " : "",
 				str_escape(text, escaped));
 		break;
 	case CP_REJECTED:

@@ -9,7 +9,10 @@
 #include "base/str.h"
 #include "ppp/ppp_priv.h"
 
-enum { IPV4_HEADER = 20 };
+enum {
+	IPV4_HEADER = 20,
+	ECHO_AGAIN = 2000, /* ms after an echo without answer */
+};
 
 struct ppp *ppp_new(const struct ppp_conf *conf, const struct env *env)
 {
@@ -91,6 +94,15 @@ static bool is_ipv4(struct slice info)
 	return rd_u8(&r) >> 4 == 4 && info.n >= IPV4_HEADER;
 }
 
+/* A Configure-Request of a network control protocol; RFC 1661, 2. */
+static bool is_ncp_request(uint16_t protocol, struct slice info)
+{
+	struct ppp_packet packet;
+
+	return protocol >> 14 == 2 && ppp_packet_parse(info, &packet) &&
+	       packet.code == PPP_CONF_REQ;
+}
+
 /* Protocols other than IPv4. What belongs to a later phase is dropped without a word: SoftEther
  * ends a session that says Protocol-Reject too early. */
 static void recv_control(struct ppp *p, uint16_t protocol, struct slice info)
@@ -108,6 +120,8 @@ static void recv_control(struct ppp *p, uint16_t protocol, struct slice info)
 	} else if (network && protocol != PPP_IPV6 && protocol != PPP_IPV4) {
 		lcp_protocol_reject(p, protocol, info);
 	} else {
+		if (p->phase == PHASE_AUTHENTICATE && is_ncp_request(protocol, info))
+			auth_overtaken(p);
 		p->bad++;
 	}
 }
@@ -298,18 +312,25 @@ void ppp_close(struct ppp *p, msec now, struct io *out)
 
 /* ---- time ---- */
 
+/* The first unanswered one is followed by others sooner: many tries in the same time tell a dead
+ * link from one that loses every third packet. */
 static void echo_tick(struct ppp *p)
 {
 	if (p->now < p->echo_due)
 		return;
 	if (p->echoes_out) /* the one before this has had no answer */
 		p->echoes_lost++;
-	if (p->echoes_out && p->echoes_out >= p->conf.echo_failures) {
-		ppp_fail(p, REASON_LINK_LOST, "%u LCP echoes without an answer", p->echoes_out);
+	else
+		p->echoing_since = p->now;
+	if (p->now >= p->echoing_since + p->conf.echo_interval * p->conf.echo_failures &&
+		p->echoes_out) {
+		ppp_fail(p, REASON_LINK_LOST, "%u LCP echoes in %llu s without an answer",
+			p->echoes_out,
+			(unsigned long long)((p->now - p->echoing_since) / SECONDS(1)));
 		return;
 	}
 	p->echoes_out++;
-	p->echo_due = p->now + p->conf.echo_interval;
+	p->echo_due = p->now + msec_min(p->conf.echo_interval, ECHO_AGAIN);
 	lcp_echo_request(p);
 }
 

@@ -31,15 +31,15 @@ enum ppp_auth {
 
 /* Borrowed for the life of the link. */
 struct ppp_conf {
-	struct slice user;     /* octets as typed, domain included */
-	struct slice password; /* UTF-8; p == NULL: ask with WANT_SECRET */
-	unsigned auth;         /* enum ppp_auth, or-ed */
-	uint16_t mru;          /* we ask for it and announce it; 1400 */
-	struct ip want;        /* an address to ask for, or FAMILY_NONE */
-	bool want_dns;
-	msec echo_interval;     /* LCP echo after this silence; 0 = never */
-	unsigned echo_failures; /* echoes without answer until LINK-LOST; 5 */
-	msec rtt;               /* measured by IKE, 0 = unknown */
+	struct slice user;        /* octets as typed, domain included */
+	struct slice password;    /* UTF-8; p == NULL: ask with WANT_SECRET */
+	unsigned auth;            /* enum ppp_auth, or-ed */
+	uint16_t mru;             /* we ask for it and announce it; 1400 */
+	struct ip want;           /* an address to ask for, or FAMILY_NONE */
+	bool want_dns, want_wins; /* WINS costs a round trip with servers that have none */
+	msec echo_interval;       /* LCP echo after this silence; 0 = never */
+	unsigned echo_failures;   /* so many intervals of unanswered echoes are LINK-LOST; 5 */
+	msec rtt;                 /* measured by IKE, 0 = unknown */
 };
 
 enum ppp_event_kind {

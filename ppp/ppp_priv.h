@@ -55,7 +55,7 @@ struct ppp {
 
 	/* liveness */
 	bool heard; /* a well-formed frame has come */
-	msec echo_due;
+	msec echo_due, echoing_since;
 	unsigned echoes_out;
 
 	bool up;

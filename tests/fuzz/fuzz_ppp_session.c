@@ -68,6 +68,7 @@ void fuzz_one(const struct env *env, struct slice input)
 		.auth = PPP_AUTH_MSCHAPV2,
 		.mru = 1400,
 		.want_dns = true,
+		.want_wins = true,
 		.echo_interval = 10000,
 		.echo_failures = 5};
 	struct session s = {.p = ppp_new(&conf, env), .env = env, .now = 1000};

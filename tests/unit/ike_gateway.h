@@ -45,6 +45,9 @@ struct gateway {
 	bool wrong_hash;
 	bool mute_after_4;
 	bool refuse_quick;
+	bool refuse_with_spi_0;  /* as strongSwan: protocol ESP, and no SPI known yet */
+	enum dh_group wants_pfs; /* refuse quick modes without it */
+	bool refuse_5;           /* with an authentic error */
 	struct oddities odd;
 	uint32_t lifetime; /* RESPONDER-LIFETIME in quick mode */
 	/* phase 1 */
@@ -395,6 +398,11 @@ static inline void gw_main(struct world *w, const struct ike_hdr *hdr, struct sl
 		if (!ike_payloads_are(&p, IKE_MM5) || g->mute_after_4)
 			return;
 		ike_last_block(&g->keys, m, g->iv);
+		if (g->refuse_5) {
+			gw_notify(w, IKE_PROTO_ISAKMP, IKE_INVALID_ID_INFORMATION,
+				slice(g->cookie_i, 8), slice(NULL, 0));
+			return;
+		}
 		g->contacts += ike_payload_find(&p, IKE_N, 0) != NULL;
 		blob_set(&g->id_of_client, ike_payload_body(&p, IKE_ID));
 	}
@@ -566,6 +574,29 @@ static inline void gw_quick_finish(struct world *w, const struct ike_payloads *p
 	g->quick_modes++;
 }
 
+/* As SoftEther: protocol 1, both cookies, another message ID. */
+static inline void gw_refuse_quick(struct world *w)
+{
+	uint8_t cookies[16];
+
+	if (w->gw.refuse_with_spi_0)
+		gw_notify(w, IKE_PROTO_ESP, IKE_NO_PROPOSAL_CHOSEN, slice("\0\0\0\0", 4),
+			slice(NULL, 0));
+	else
+		gw_notify(w, IKE_PROTO_ISAKMP, IKE_NO_PROPOSAL_CHOSEN, gw_cookies(w, cookies),
+			slice(NULL, 0));
+}
+
+static inline bool gw_lacks_pfs(const struct world *w, const struct ike_payloads *p)
+{
+	struct ike_offers offers;
+	struct ike_sa2 sa;
+
+	return w->gw.wants_pfs != DH_NONE &&
+	       ike_offers_parse(ike_payload_body(p, IKE_SA), &offers) &&
+	       ike_sa2_of(&offers.at[0], &sa) && sa.pfs != w->gw.wants_pfs;
+}
+
 static inline void gw_quick(struct world *w, const struct ike_hdr *hdr, struct slice m)
 {
 	struct gateway *g = &w->gw;
@@ -580,12 +611,8 @@ static inline void gw_quick(struct world *w, const struct ike_hdr *hdr, struct s
 	}
 	assert_true(gw_open(w, hdr, m, g->quick_iv, plain, &p));
 	ike_last_block(&g->keys, m, g->quick_iv);
-	if (g->refuse_quick) {
-		uint8_t cookies
-			[16]; /* as SoftEther: protocol 1, both cookies, another message ID */
-
-		gw_notify(w, IKE_PROTO_ISAKMP, IKE_NO_PROPOSAL_CHOSEN, gw_cookies(w, cookies),
-			slice(NULL, 0));
+	if (g->refuse_quick || (fresh && gw_lacks_pfs(w, &p))) {
+		gw_refuse_quick(w);
 	} else if (fresh) {
 		gw_quick_answer(w, &p);
 	} else if (g->quick_initiator) {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/crypto_esp.h"
 #include "ike/ike.h"
 #include "ike/ike_msg.h"
 #include "ike/ike_prop.h"
@@ -85,6 +86,39 @@ static void notation_is_strongswans(void **state)
 		if (esp[i].is)
 			assert_string_equal(esp_suite_text(&p.esp[0], text), esp[i].is);
 	}
+}
+
+/* Each combination of what may be typed is a suite that can be offered, and is read back. */
+static void every_word_makes_a_suite(void **state)
+{
+	(void)state;
+	static const char *const ciphers[] = {"aes128", "aes192", "aes256", "3des"};
+	static const char *const hashes[] = {"md5", "sha1", "sha256", "sha384", "sha512"};
+	static const char *const groups[] = {"modp1024", "modp1536", "modp2048", "modp3072",
+		"modp4096", "ecp256", "ecp384", "ecp521", "curve25519", "x25519"};
+	struct env *env = test_env_new(1);
+	struct ike_proposals p = {0};
+	struct ike_offers offers;
+	struct ike_sa1 sa1;
+	const char *wrong;
+	char text[SUITE_TEXT];
+	uint8_t body[512];
+
+	for (size_t i = 0; i < 4 * 5 * 10; i++) {
+		struct wr w = wr_of(body, sizeof(body));
+
+		snprintf(text, sizeof(text), "%s-%s-%s", ciphers[i / 50], hashes[i / 10 % 5],
+			groups[i % 10]);
+		assert_true(ike_suites_parse(text, &p, &wrong));
+		ike_sa1_put(&w, p.ike, 1, 28800);
+		assert_true(ike_offers_parse(wr_slice(&w), &offers));
+		assert_true(ike_sa1_of(&offers.at[0], &sa1));
+		assert_true(ike_suite_same(&sa1.suite, &p.ike[0]));
+		assert_true(esp_suites_parse(text, &p, &wrong)); /* the group is PFS */
+		assert_int_equal(p.pfs, sa1.suite.group);
+		assert_true(crypto_esp_has(env->crypto, &p.esp[0]));
+	}
+	test_env_free(env);
 }
 
 static void lists_replace_and_name_what_is_wrong(void **state)
@@ -601,6 +635,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(tiers_are_the_table),
 		cmocka_unit_test(notation_is_strongswans),
+		cmocka_unit_test(every_word_makes_a_suite),
 		cmocka_unit_test(lists_replace_and_name_what_is_wrong),
 		cmocka_unit_test(offers_are_read_back_by_value),
 		cmocka_unit_test(an_answer_repeats_one_offer),

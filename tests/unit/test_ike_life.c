@@ -222,7 +222,26 @@ static void the_plane_may_ask_for_fresh_keys(void **state)
 	ike_rekey(w->ike, w->used, w->now, &w->out);
 	ike_rekey(w->ike, w->used, w->now, &w->out);
 	pass(w, 500);
+	assert_int_equal(w->events[IKE_EV_WANT_SA], 2);
+	assert_int_equal(w->events[IKE_EV_USE_SA], 1); /* the gateway may lack it yet */
+	pass(w, SECONDS(3));
 	assert_int_equal(w->events[IKE_EV_USE_SA], 2);
+	world_free(w);
+}
+
+static void a_pair_that_the_gateway_uses_is_used(void **state)
+{
+	(void)state;
+	struct world *w = connected("modern", false);
+
+	pass(w, SECONDS(2));
+	ike_rekey(w->ike, w->used, w->now, &w->out);
+	pass(w, 500);
+	assert_int_equal(w->events[IKE_EV_USE_SA], 1);
+	ike_sa_used(w->ike, w->pair.in.spi, w->now, &w->out);
+	drain_events(w);
+	assert_int_equal(w->events[IKE_EV_USE_SA], 2);
+	assert_int_equal(w->used, w->pair.in.spi);
 	world_free(w);
 }
 
@@ -237,7 +256,7 @@ static void a_refused_rekey_is_tried_again(void **state)
 	pass(w, SECONDS(5));
 	assert_int_equal(w->events[IKE_EV_FAILED], 0);
 	w->gw.refuse_quick = false;
-	pass(w, SECONDS(10));
+	pass(w, SECONDS(13));
 	assert_int_equal(w->events[IKE_EV_USE_SA], 2);
 	world_free(w);
 }
@@ -319,6 +338,8 @@ static void both_may_start_a_rekey(void **state)
 	gw_recv(w, ours);
 	pkt_free(ours);
 	settle_world(w);
+	ike_sa_used(w->ike, w->pair.in.spi, w->now, &w->out);
+	settle_world(w);
 	assert_int_equal(w->events[IKE_EV_USE_SA], 3);
 	assert_same_keys(w);
 	pass(w, SECONDS(62));
@@ -340,7 +361,7 @@ static void an_older_pair_serves_when_the_newest_is_deleted(void **state)
 	ike_recv(w->ike, &w->inbox, w->now, &w->out);
 	drain_events(w);
 	assert_int_equal(w->used, first);
-	pass(w, SECONDS(1)); /* and a new one is made at once */
+	pass(w, SECONDS(4)); /* and a new one is made at once */
 	assert_int_equal(w->events[IKE_EV_NO_SA], 0);
 	assert_int_equal(w->events[IKE_EV_USE_SA], 4);
 	world_free(w);
@@ -535,6 +556,7 @@ int main(void)
 		cmocka_unit_test(a_server_asking_for_what_we_do_not_do_is_told_so),
 		cmocka_unit_test(pairs_are_renewed_before_they_end),
 		cmocka_unit_test(the_plane_may_ask_for_fresh_keys),
+		cmocka_unit_test(a_pair_that_the_gateway_uses_is_used),
 		cmocka_unit_test(a_refused_rekey_is_tried_again),
 		cmocka_unit_test(phase_1_is_renewed_and_the_old_one_deleted),
 		cmocka_unit_test(a_server_may_renew_phase_1),

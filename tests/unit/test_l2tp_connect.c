@@ -64,6 +64,17 @@ static void a_host_name_of_any_length_makes_a_legal_sccrq(void **state)
 	line_free(x);
 }
 
+static void a_host_without_a_name_has_one_here(void **state)
+{
+	struct line *x = line_new("");
+
+	(void)state;
+	x->conf.hostname = "";
+	begin(x);
+	assert_slice(x->msg.avp[AVP_HOST_NAME], slice_str("vpnd"));
+	line_free(x);
+}
+
 static void silence_is_a_verdict_after_12_seconds_that_counts_the_copies(void **state)
 {
 	struct line *x = line_new("");
@@ -337,6 +348,7 @@ int main(void)
 		cmocka_unit_test(it_connects_in_six_messages_and_carries_frames),
 		cmocka_unit_test(sccrq_has_the_avps_of_windows_in_their_order),
 		cmocka_unit_test(a_host_name_of_any_length_makes_a_legal_sccrq),
+		cmocka_unit_test(a_host_without_a_name_has_one_here),
 		cmocka_unit_test(silence_is_a_verdict_after_12_seconds_that_counts_the_copies),
 		cmocka_unit_test(an_acknowledgement_alone_is_no_answer),
 		cmocka_unit_test(a_server_that_falls_silent_while_connecting_is_no_answer),

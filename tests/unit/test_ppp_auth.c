@@ -98,6 +98,43 @@ static void a_response_is_never_repeated_by_a_timer(void **state)
 	script_end(&s);
 }
 
+/* The verdict was lost: the server, which would not say it twice of its own, is asked for it. */
+static void a_server_that_goes_on_gets_the_same_response_again(void **state)
+{
+	struct sent first;
+	struct script s = script_responded(&first);
+
+	(void)state;
+	for (uint8_t id = 1; id <= 3; id++) {
+		say_hex(&s, PPP_IPCP, PPP_CONF_REQ, id, "03060a000001");
+		struct sent again = expect(&s, PPP_CHAP, CHAP_RESPONSE);
+		assert_int_equal(again.id, first.id);
+		assert_slice(sent_data(&again), sent_data(&first));
+		expect_silence(&s); /* once for each */
+	}
+	say_hex(&s, PPP_IPV6CP, PPP_CONF_REQ, 1, "010a0000000000000001");
+	expect(&s, PPP_CHAP, CHAP_RESPONSE);
+	say_hex(&s, PPP_IPCP, PPP_CONF_ACK, 1, "03060a000001"); /* no request */
+	say_hex(&s, PPP_CHAP, 99, 1, "");
+	expect_silence(&s);
+	say_success(&s, &first, challenge_16, "clientPass", "");
+	assert_true(status_of(&s).authenticated);
+	pass_ipcp(&s);
+	script_end(&s);
+}
+
+static void a_server_that_goes_on_before_the_response_gets_nothing(void **state)
+{
+	struct script s = script_with(asking_conf());
+
+	(void)state;
+	open_lcp(&s, auth_mschapv2_option);
+	say_challenge(&s, 9, challenge_16);
+	say_hex(&s, PPP_IPCP, PPP_CONF_REQ, 1, "03060a000001");
+	expect_silence(&s);
+	script_end(&s);
+}
+
 static void a_success_after_a_long_wait_is_a_success(void **state)
 {
 	struct sent response;
@@ -572,6 +609,8 @@ int main(void)
 		cmocka_unit_test(the_response_has_its_shape_and_the_full_name),
 		cmocka_unit_test(the_same_challenge_gets_the_same_octets),
 		cmocka_unit_test(a_response_is_never_repeated_by_a_timer),
+		cmocka_unit_test(a_server_that_goes_on_gets_the_same_response_again),
+		cmocka_unit_test(a_server_that_goes_on_before_the_response_gets_nothing),
 		cmocka_unit_test(a_success_after_a_long_wait_is_a_success),
 		cmocka_unit_test(a_success_without_proof_is_refused),
 		cmocka_unit_test(a_wrong_proof_is_refused),

@@ -188,6 +188,25 @@ static void silence_in_the_middle_is_a_timeout(void **state)
 	script_end(&s);
 }
 
+/* It grants whatever is asked and never asks for anything itself: that is no link either. */
+static void a_server_that_only_acknowledges_is_a_timeout(void **state)
+{
+	struct script s = script_network(plain_conf());
+	msec start = s.now;
+	struct sent ask = expect(&s, PPP_IPCP, PPP_CONF_REQ);
+
+	(void)state;
+	say_hex(&s, PPP_IPCP, PPP_CONF_NAK, ask.id, "03060a000007");
+	for (unsigned i = 0; i < 1000 && listen(&s, &ask) && ask.protocol == PPP_IPCP; i++) {
+		say(&s, PPP_IPCP, PPP_CONF_ACK, ask.id, sent_data(&ask));
+		while (!s.out.down.head && pass_time(&s))
+			;
+	}
+	assert_in_range(s.now - start, SECONDS(38), SECONDS(45));
+	expect_failure(&s, REASON_PPP_TIMEOUT);
+	script_end(&s);
+}
+
 static void a_server_without_ipcp_has_no_ncp(void **state)
 {
 	struct script s = script_network(plain_conf());
@@ -491,6 +510,7 @@ int main(void)
 		cmocka_unit_test(a_rejected_address_is_no_address),
 		cmocka_unit_test(silence_is_no_address_and_names_ipcp),
 		cmocka_unit_test(silence_in_the_middle_is_a_timeout),
+		cmocka_unit_test(a_server_that_only_acknowledges_is_a_timeout),
 		cmocka_unit_test(a_server_without_ipcp_has_no_ncp),
 		cmocka_unit_test(other_protocol_rejects_do_no_harm),
 		cmocka_unit_test(useless_dns_servers_are_not_taken),
