@@ -90,7 +90,8 @@ static void print_network(struct attempt *a)
 		return;
 	printf(": %s, %s", str_of(a->network, "interface"),
 		joined(json_object_get(a->network, "addresses"), list, sizeof(list)));
-	if (json_array_size(json_object_get(a->network, "dns")))
+	if (json_array_size(json_object_get(a->network, "dns")) &&
+		!json_object_get(a->network, "dns_note"))
 		printf(", DNS %s", joined(json_object_get(a->network, "dns"), list, sizeof(list)));
 }
 

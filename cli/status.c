@@ -134,6 +134,10 @@ static void print_network(const struct cli *cli, const json_t *c)
 	label(cli, "dns");
 	joined(json_object_get(n, "dns"), list, sizeof(list));
 	puts(list[0] ? list : "the host's own");
+	if (json_object_get(n, "dns_note")) {
+		label(cli, "");
+		puts(str_of(n, "dns_note"));
+	}
 	label(cli, "routes");
 	joined(json_object_get(n, "routes"), list, sizeof(list));
 	if (strcmp(list, "0.0.0.0/0") == 0)
@@ -270,16 +274,21 @@ void print_connection(const struct cli *cli, const json_t *c)
 	const char *outer = str_of(json_object_get(c, "network"), "gateway");
 	char since[OUT_TEXT];
 
-	printf("%s%s%s: %s%s%s for %s", ink(cli->color_out, INK_BOLD), str_of(c, "name"),
+	printf("%s%s%s: %s%s%s", ink(cli->color_out, INK_BOLD), str_of(c, "name"),
 		ink(cli->color_out, INK_NONE), ink(cli->color_out, ink_of_state(state)), state,
-		ink(cli->color_out, INK_NONE), duration_text((msec)int_of(c, "for_ms"), since));
+		ink(cli->color_out, INK_NONE));
+	if (int_of(c, "for_ms")) /* else ever since */
+		printf(" for %s", duration_text((msec)int_of(c, "for_ms"), since));
 	if (int_of(c, "reconnects"))
-		printf(", came back %d times", (int)int_of(c, "reconnects"));
+		printf(", came back %d time%s", (int)int_of(c, "reconnects"),
+			int_of(c, "reconnects") == 1 ? "" : "s");
 	printf("\n");
 	if (str_of(c, "gateway")[0]) {
 		label(cli, "server");
-		printf("%s%s%s%s\n", str_of(c, "gateway"), outer[0] ? " (" : "", outer,
-			outer[0] ? ")" : "");
+		if (outer[0] && strcmp(outer, str_of(c, "gateway")) != 0)
+			printf("%s (%s)\n", str_of(c, "gateway"), outer);
+		else
+			puts(str_of(c, "gateway"));
 	}
 	print_network(cli, c);
 	if (str_of(c, "data_plane")[0]) {

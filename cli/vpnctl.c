@@ -26,7 +26,7 @@ const size_t n_global_options = sizeof(global_options) / sizeof(*global_options)
 	{"--wait", NULL, "SEC", AT(wait), "give up after so many seconds"}, \
 	{"--no-wait", NULL, NULL, AT(no_wait), "return as soon as the attempt has begun"}, \
 	{"--ask", NULL, NULL, AT(ask), "ask for the password even if there is one"}, \
-	{"--password-file", NULL, "FILE", AT(password_file), "the first line of FILE is the password, - is stdin"}, \
+	{"--password-file", NULL, "FILE", AT(password_file), "its first line is the password; - is stdin"}, \
 	{"--yes", NULL, NULL, AT(yes), "even if it cuts off this SSH session"}, \
 	{0}}
 
@@ -53,7 +53,7 @@ const struct verb verbs[VERBS] = {
 	{"reload", NULL, "", 0, 0, false, verb_reload,
 		"read the configuration anew", {{0}}},
 	{"explain", NULL, "CODE", 1, 1, false, verb_explain,
-		"what a failure means, by its id or by the number Windows shows", {{0}}},
+		"what a failure means: an id, or Windows' number", {{0}}},
 	{"version", NULL, "", 0, 0, false, verb_version,
 		"the versions of vpnctl and vpnd", {{0}}},
 	{"completion", NULL, "bash | zsh | fish", 1, 1, false, verb_completion,
@@ -122,8 +122,12 @@ int verb_help(const struct cli *cli)
 	for (size_t i = 0; i < VERBS; i++) {
 		char text[64];
 
-		snprintf(text, sizeof(text), "%s %s", verbs[i].name, verbs[i].usage);
-		printf("  %-*s %s\n", HELP_COLUMN, text, verbs[i].meaning);
+		int n = snprintf(text, sizeof(text), "%s %s", verbs[i].name, verbs[i].usage);
+
+		printf("  %-*s", HELP_COLUMN, text);
+		if (n > HELP_COLUMN)
+			printf("\n  %-*s", HELP_COLUMN, "");
+		printf(" %s\n", verbs[i].meaning);
 	}
 	puts("");
 	print_options(global_options, n_global_options);

@@ -60,21 +60,46 @@ const char *conn_state_name(enum conn_state state)
 
 static struct conn_event *post(struct conn *c, enum conn_event_kind kind)
 {
-	struct conn_event *ev = &c->events[(c->first + c->count) % EVENTS_MAX];
+	struct conn_event *ev;
 
+	/* An owner that does not drain loses the middle, not the end. */
 	if (c->count < EVENTS_MAX)
 		c->count++;
+	ev = &c->events[(c->first + c->count - 1) % EVENTS_MAX];
 	*ev = (struct conn_event){.kind = kind};
 	return ev;
 }
 
+/* A question that later news of the same call have overtaken. */
+static bool is_stale(const struct conn *c, const struct conn_event *ev)
+{
+	switch (ev->kind) {
+	case CONN_EV_WANT_ADDRESSES:
+	case CONN_EV_WANT_SOCKETS:
+	case CONN_EV_WANT_LINK:
+		return ev->id != c->question;
+	case CONN_EV_WANT_SECRET:
+		return ev->id != c->secret_id;
+	case CONN_EV_STEP:
+	case CONN_EV_UP:
+	case CONN_EV_DROP_LINK:
+	case CONN_EV_CLOSE_SOCKETS:
+	case CONN_EV_RETRY:
+	case CONN_EV_ENDED:
+		return false;
+	}
+	return false;
+}
+
 bool conn_next_event(struct conn *c, struct conn_event *ev)
 {
-	if (c->count == 0)
-		return false;
-	*ev = c->events[c->first];
-	c->first = (c->first + 1) % EVENTS_MAX;
-	c->count--;
+	do {
+		if (c->count == 0)
+			return false;
+		*ev = c->events[c->first];
+		c->first = (c->first + 1) % EVENTS_MAX;
+		c->count--;
+	} while (is_stale(c, ev));
 	return true;
 }
 
@@ -157,7 +182,7 @@ static void wait_and_retry(struct conn *c, const struct reason *why, msec now)
 /* Nobody was there at this address: the name may have another. */
 static bool try_next_address(const struct conn *c, const struct reason *why)
 {
-	return c->next_ip < c->n_ips && !c->was_up &&
+	return c->next_ip < c->n_ips && !c->linked &&
 	       (why->id == REASON_IKE_TIMEOUT || why->id == REASON_IKE_PORT_CLOSED ||
 		       why->id == REASON_NET_UNREACHABLE);
 }
@@ -235,6 +260,15 @@ static void stack_up(struct conn *c, msec now)
 	ask(c, CONN_EV_WANT_LINK, now);
 }
 
+/* The server opens PPP anew: what follows is measured from here. */
+static void stack_down(struct conn *c, msec now)
+{
+	if (c->state != CONN_UP && c->state != CONN_LINKING)
+		return;
+	c->attempt_began = c->step_began = now;
+	enter(c, CONN_CONNECTING, now);
+}
+
 static void stack_closed(struct conn *c, msec now)
 {
 	struct reason why = c->ending;
@@ -268,8 +302,7 @@ static void pump(struct conn *c, msec now, struct io *out)
 			stack_up(c, now);
 			break;
 		case STACK_EV_DOWN:
-			if (c->state == CONN_UP || c->state == CONN_LINKING)
-				enter(c, CONN_CONNECTING, now);
+			stack_down(c, now);
 			break;
 		case STACK_EV_CLOSED:
 			stack_closed(c, now);
@@ -388,7 +421,7 @@ void conn_resolved(struct conn *c, uint32_t id, const struct ip *ips, size_t n, 
 	}
 	c->next_ip = 0;
 	if (c->n_ips == 0) {
-		failed_for(c, REASON_NET_DNS, now, out, "%s: %s", c->conf->gateway, why ? why : "");
+		failed_for(c, REASON_NET_DNS, now, out, "%s", why ? why : c->conf->gateway);
 		return;
 	}
 	open_sockets(c, now);
@@ -423,7 +456,7 @@ void conn_opened(struct conn *c, uint32_t id, const struct conn_sockets *sockets
 
 void conn_secret(struct conn *c, uint32_t id, const struct answer *answer, msec now, struct io *out)
 {
-	if (!c->stack || id == 0 || id != c->secret_id)
+	if (c->state != CONN_CONNECTING || id == 0 || id != c->secret_id)
 		return;
 	c->secret_id = 0;
 	if (!answer->yes) {
@@ -444,12 +477,14 @@ void conn_linked(struct conn *c, uint32_t id, const struct reason *why, msec now
 {
 	if (!is_open(c, id, CONN_LINKING))
 		return;
+	bool again = c->linked; /* it was renegotiated */
+
 	c->linked = true; /* also when it failed half way: DROP_LINK undoes what there is */
 	if (why) {
 		attempt_failed(c, why, now, out);
 		return;
 	}
-	if (c->was_up)
+	if (c->was_up && !again)
 		c->reconnects++;
 	c->was_up = true;
 	c->attempts = 0;

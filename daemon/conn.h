@@ -101,13 +101,14 @@ void conn_free(struct conn *c); /* sends nothing; wipes. NULL is allowed */
 /* Only from idle (a connection that has ended is idle again); otherwise nothing happens. */
 void conn_open(struct conn *c, msec now, struct io *out);
 
-/* Ask for the end; ENDED follows at once or within 3 s. `why` REASON_NONE or REASON_CANCELLED. */
+/* Ask for the end; ENDED follows at once or within 3 s and says `why`: REASON_NONE when the user
+ * asked for it, REASON_CANCELLED, REASON_DAEMON_DOWN. */
 void conn_close(struct conn *c, enum reason_id why, msec now, struct io *out);
 
 /* Lose the present attempt and begin anew at once; an idle one is opened. */
 void conn_renew(struct conn *c, msec now, struct io *out);
 
-/* n == 0: no address, `why` says what was tried. */
+/* n == 0: no address, `why` says of which name and what was tried. */
 void conn_resolved(struct conn *c, uint32_t id, const struct ip *ips, size_t n, const char *why,
 	msec now, struct io *out);
 /* sockets NULL: refused for *why. */

@@ -263,6 +263,18 @@ static void accept_again(void *ctx)
 	loop_watch_set(c->accept, true);
 }
 
+/* A socket that nobody listens on any more; connect() says the same of a plain file. */
+static int remove_stale(const char *path)
+{
+	struct stat st;
+
+	if (lstat(path, &st) < 0)
+		return -errno;
+	if (!S_ISSOCK(st.st_mode))
+		return -EEXIST;
+	return unlink(path) < 0 ? -errno : 0;
+}
+
 int control_listen(const char *path)
 {
 	struct sockaddr_un at = {.sun_family = AF_UNIX};
@@ -276,8 +288,8 @@ int control_listen(const char *path)
 		return -errno;
 	if (connect(fd, (struct sockaddr *)&at, sizeof(at)) == 0)
 		err = -EADDRINUSE;
-	else if (errno == ECONNREFUSED && unlink(path) < 0)
-		err = -errno;
+	else if (errno == ECONNREFUSED)
+		err = remove_stale(path);
 	if (!err && (bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 || chmod(path, 0666) < 0 ||
 			    listen(fd, BACKLOG) < 0))
 		err = -errno;

@@ -130,6 +130,7 @@ struct control_network {
 	struct ip address[2]; /* FAMILY_NONE: none */
 	struct ip peer;
 	struct ip dns[CONF_DNS_MAX];
+	const char *dns_note; /* why the host does not use them, or NULL */
 	const struct prefix *routes;
 	size_t n_routes;
 	uint16_t mtu;

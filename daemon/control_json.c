@@ -41,9 +41,10 @@ static json_t *ips_json(const struct ip *ips, size_t n)
 	return list;
 }
 
+/* 0 as well for what has been so ever since. */
 static json_int_t since(msec then, msec now)
 {
-	return now > then ? (json_int_t)(now - then) : 0;
+	return then && now > then ? (json_int_t)(now - then) : 0;
 }
 
 /* Absent when it never comes. */
@@ -73,10 +74,10 @@ json_t *control_json_network(const struct control_network *n)
 
 	for (size_t i = 0; i < n->n_routes; i++)
 		json_array_append_new(routes, json_string(prefix_text(&n->routes[i], text)));
-	return json_pack("{s:s, s:o, s:o*, s:o, s:o, s:i, s:o*}", "interface", n->interface,
+	return json_pack("{s:s, s:o, s:o*, s:o, s:s*, s:o, s:i, s:o*}", "interface", n->interface,
 		"addresses", ips_json(n->address, 2), "peer", ip_json(&n->peer), "dns",
-		ips_json(n->dns, CONF_DNS_MAX), "routes", routes, "mtu", n->mtu, "gateway",
-		ip_json(&n->gateway));
+		ips_json(n->dns, CONF_DNS_MAX), "dns_note", n->dns_note, "routes", routes, "mtu",
+		n->mtu, "gateway", ip_json(&n->gateway));
 }
 
 json_t *control_json_event(const struct control_event *ev, const char *name, uint32_t prompt)

@@ -21,6 +21,8 @@
 
 enum { PAGE = 4096, FILE_MAX = 64 * 1024, NAMESERVERS_MAX = 3, SEARCH_MAX = 1024 };
 
+#define COPY_HALF_WRITTEN "%s.new"
+
 static const char resolv_conf[] = "/etc/resolv.conf";
 static const char mark_start[] = "# vpnd ";
 
@@ -122,7 +124,7 @@ static int copy_write(const struct dns_file *f, const struct text *t)
 	char *new_path;
 	int fd, err;
 
-	if (asprintf(&new_path, "%s.new", f->copy) < 0)
+	if (asprintf(&new_path, COPY_HALF_WRITTEN, f->copy) < 0)
 		return -ENOMEM;
 	fd = open(new_path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	err = fd < 0 ? -errno : write_at(fd, t->p, t->n, 0);
@@ -226,10 +228,14 @@ static char *copy_path(const char *state_dir)
 
 void dns_recover(const char *state_dir, struct log *log)
 {
-	char *copy = copy_path(state_dir);
+	char *copy = copy_path(state_dir), *half;
 
 	if (copy && restore(copy, log) < 0)
 		log_error(log, "dns", "cannot restore %s", resolv_conf);
+	if (copy && asprintf(&half, COPY_HALF_WRITTEN, copy) >= 0) {
+		unlink(half);
+		free(half);
+	}
 	free(copy);
 }
 

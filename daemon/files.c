@@ -232,6 +232,13 @@ static bool load_secrets(
 
 /* ---- connections ---- */
 
+void files_dir_failed(const struct files *f, int err, struct conf_errors *errors)
+{
+	conf_errors_add(errors, f->config_dir, 0, "", "%s",
+		err == -EPERM ? "not safe; expected owner root and mode 0755 or stricter"
+			      : strerror(-err));
+}
+
 /* Read NAME.conf into *c: 0, -ENOENT, -EINVAL (said why). */
 static int read_connection(
 	const struct files *f, struct conf *c, const char *path, struct conf_errors *errors)
@@ -245,9 +252,7 @@ static int read_connection(
 	if (dir == -ENOENT)
 		return -ENOENT;
 	if (dir < 0) {
-		conf_errors_add(errors, f->config_dir, 0, "", "%s",
-			dir == -EPERM ? "not safe; expected owner root and mode 0755 or stricter"
-				      : strerror(-dir));
+		files_dir_failed(f, dir, errors);
 		return -EINVAL;
 	}
 	snprintf(name, sizeof(name), "%s%s", c->name, suffix);

@@ -29,6 +29,9 @@ struct file_names {
 [[gnu::warn_unused_result]] int files_list(const struct files *f, struct file_names *names);
 void file_names_free(struct file_names *names);
 
+/* What files_list() returned, as an error for people. */
+void files_dir_failed(const struct files *f, int err, struct conf_errors *errors);
+
 /* A connection's file without the files it names: for showing and listing. 0 and *conf, which the
  * caller frees; -ENOENT (no such file; nothing is added), -EINVAL (errors were added), -ENOMEM. */
 [[gnu::warn_unused_result]] int files_peek(

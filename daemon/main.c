@@ -39,21 +39,41 @@ static bool to_journal(void)
 	return strcmp(id, stream) == 0;
 }
 
-static void print_line(void *ctx, enum log_level level, const char *layer, const char *text)
+struct printer {
+	bool journal;
+	unsigned long lost; /* lines, since the last that could be written */
+};
+
+static bool put_line(
+	const struct printer *p, enum log_level level, const char *layer, const char *text)
 {
 	static const char priorities[] = {'3', '4', '6', '7'};
-	const bool *journal = ctx;
 	char line[700];
-	int n = *journal ? snprintf(line, sizeof(line), "<%c>%s: %s\n", priorities[level], layer,
-				   text)
-			 : snprintf(line, sizeof(line), "%-5s %-5s %s\n", log_level_name(level),
-				   layer, text);
+	int n = p->journal ? snprintf(line, sizeof(line), "<%c>%s: %s\n", priorities[level], layer,
+				     text)
+			   : snprintf(line, sizeof(line), "%-5s %-5s %s\n", log_level_name(level),
+				     layer, text);
 
-	if (n >= (int)sizeof(line))
+	if (n >= (int)sizeof(line)) {
 		n = (int)sizeof(line) - 1;
-	/* stderr does not block (main); a line that does not fit now is lost, a tunnel is not. */
-	if (write(STDERR_FILENO, line, (size_t)n) < 0)
-		return;
+		line[n - 1] = '\n';
+	}
+	return write(STDERR_FILENO, line, (size_t)n) == n;
+}
+
+/* stderr does not block (main); a line that does not fit now is lost, a tunnel is not. */
+static void print_line(void *ctx, enum log_level level, const char *layer, const char *text)
+{
+	struct printer *p = ctx;
+	char note[80];
+
+	if (p->lost) {
+		snprintf(note, sizeof(note), "%lu lines were lost: nobody read them", p->lost);
+		if (put_line(p, LOG_LEVEL_WARN, "log", note))
+			p->lost = 0;
+	}
+	if (!put_line(p, level, layer, text))
+		p->lost++;
 }
 
 /* ---- rights ---- */
@@ -129,7 +149,7 @@ static int check(const struct options *o)
 		int rc = files_list(&files, &names);
 
 		if (rc != 0)
-			conf_errors_add(errors, files.config_dir, 0, "", "%s", strerror(-rc));
+			files_dir_failed(&files, rc, errors);
 		for (checked = 0; checked < names.n; checked++)
 			check_one(&files, names.at[checked], errors);
 	}
@@ -254,8 +274,8 @@ static int serve(const struct options *o, struct log *log)
 
 int main(int argc, char **argv)
 {
-	bool journal = to_journal();
-	struct log log = {.sink = print_line, .ctx = &journal};
+	struct printer printer = {.journal = to_journal()};
+	struct log log = {.sink = print_line, .ctx = &printer};
 	struct options o = {
 		.conf = {.config_dir = "/etc/vpnd",
 			.socket = "/run/vpnd/io.vpnd",

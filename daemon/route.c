@@ -224,10 +224,18 @@ uint32_t route_table(const struct route *r)
 
 /* ---- flows ---- */
 
+/* The next hop may be another one now; soon is soon enough. */
+static void hops_changed(struct route *r)
+{
+	if (r->held)
+		r->all->near_due = 0;
+}
+
 int route_pass(struct route *r, const struct flow *flow)
 {
 	struct net_item item = flow_rule(flow);
 
+	hops_changed(r);
 	return items_add(&r->flows, r->all->keep, &item);
 }
 
@@ -235,6 +243,7 @@ void route_unpass(struct route *r, const struct flow *flow)
 {
 	struct net_item item = flow_rule(flow);
 
+	hops_changed(r);
 	for (size_t i = 0; i < r->flows.n; i++)
 		if (net_item_equal(&r->flows.v[i], &item)) {
 			items_take_out(&r->flows, r->all->keep, i);
@@ -339,6 +348,8 @@ static int stand(struct route *r)
 		err = add_backstop(r);
 	if (!err)
 		err = add_rules(r);
+	if (!err)
+		err = route_follow_hops(r);
 	r->held = true;
 	if (err)
 		route_down(r);
@@ -360,6 +371,7 @@ int route_hold(struct route *r)
 void route_down(struct route *r)
 {
 	leave_link(r);
+	items_clear(&r->hops, r->all->keep);
 	items_clear(&r->standing, r->all->keep);
 	items_clear(&r->near, r->all->keep);
 	r->held = false;

@@ -8,6 +8,9 @@
  *   31000  fwmark MARK/MASK                                   -> main    each connection
  *   31010  to SERVER, udp sport OURS dport THEIRS, or ESP     -> main    each flow
  *   31010  udp 68 -> 67, IPv6 546 -> 547 (DHCP)               -> main    full tunnel
+ *   31020  IPv4 icmp, tcp, udp, sctp                          -> TABLE   split tunnel
+ *   31021  the same                                           -> TABLE   full tunnel
+ *   31030  to NEXT HOP, to SERVER                              -> main    route_hop.c
  *   31100  all                                                -> TABLE   split tunnel
  *   31200  all                                                -> TABLE   full tunnel
  *
@@ -42,6 +45,9 @@ enum {
 enum {
 	ROUTE_PRIORITY_MARK = 31000,
 	ROUTE_PRIORITY_FLOW = 31010,
+	ROUTE_PRIORITY_USERS_SPLIT = 31020,
+	ROUTE_PRIORITY_USERS_FULL = 31021,
+	ROUTE_PRIORITY_HOP = 31030,
 	ROUTE_PRIORITY_SPLIT = 31100,
 	ROUTE_PRIORITY_FULL = 31200,
 };

@@ -24,6 +24,7 @@ struct route {
 	struct items standing; /* rules and backstop */
 	struct items near;     /* throw routes */
 	struct items inside;   /* what needs the TUN */
+	struct items hops;     /* so that the next hop finds us */
 	struct route_link link;
 };
 
@@ -44,3 +45,6 @@ void items_clear(struct items *items, struct keep *keep);
 
 /* Make the throw routes those of the near prefixes of now. 0 or -errno. */
 int route_follow_near(struct route *r);
+
+/* Let the next hops to the servers of the flows find us; route_hop.c. 0 or -errno. */
+int route_follow_hops(struct route *r);

@@ -134,7 +134,7 @@ static void check(struct routes *all, msec now)
 static void follow_near(struct routes *all, msec now)
 {
 	for (struct route *r = all->first; r; r = r->next)
-		if (r->held && route_follow_near(r) < 0)
+		if (r->held && (route_follow_near(r) < 0 || route_follow_hops(r) < 0))
 			all->near_due = now + LOOK_AGAIN;
 }
 

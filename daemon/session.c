@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "daemon/sshpeer.h"
@@ -13,75 +12,32 @@ enum {
 	LCP_ECHO_FAILURES = 5,
 	L2TP_HELLO_EVERY = 60000,
 	L2TP_WINDOW = 8, /* as Windows */
+	NAMED_LINE = 600,
 };
 
 /* ---- history ---- */
 
-static int64_t wall_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-static void tell_follower(struct session *s, control_call call, const struct history_line *line)
-{
-	struct control_log_line out = {.at_ms = line->at_ms,
-		.level = line->level,
-		.layer = line->layer,
-		.text = line->text};
-
-	control_log_line(s->host->control, call, &out);
-}
-
 /* Every line of the connection: kept, told to followers, and passed on under its name. */
 static void on_line(void *ctx, enum log_level level, const char *layer, const char *text)
 {
-	struct session *s = ctx;
-	size_t at = (s->history_first + s->history_n) % HISTORY_LINES;
-	struct history_line *line = &s->history[at];
+	const struct session *s = ctx;
+	char named[NAMED_LINE];
 
-	if (s->history_n < HISTORY_LINES)
-		s->history_n++;
-	else
-		s->history_first = (s->history_first + 1) % HISTORY_LINES;
-	line->at_ms = wall_ms();
-	line->level = level;
-	snprintf(line->layer, sizeof(line->layer), "%s", layer);
-	snprintf(line->text, sizeof(line->text), "%s", text);
-	for (int i = 0; i < FOLLOWERS; i++)
-		if (s->followers[i])
-			tell_follower(s, s->followers[i], line);
-	if (level <= s->host->log->level) {
-		char named[HISTORY_TEXT + CONF_NAME_MAX + 4];
-
-		snprintf(named, sizeof(named), "%s: %s", s->name, line->text);
-		s->host->log->sink(s->host->log->ctx, level, layer, named);
-	}
+	history_add(s->history, level, layer, text);
+	if (level > s->host->log->level)
+		return;
+	snprintf(named, sizeof(named), "%s: %s", s->name, text);
+	s->host->log->sink(s->host->log->ctx, level, layer, named);
 }
 
 void session_log(struct session *s, control_call call, bool follow)
 {
-	for (size_t i = 0; i < s->history_n; i++)
-		tell_follower(s, call, &s->history[(s->history_first + i) % HISTORY_LINES]);
-	if (!follow) {
-		control_done(s->host->control, call);
-		return;
-	}
-	for (int i = 0; i < FOLLOWERS; i++)
-		if (!s->followers[i]) {
-			s->followers[i] = call;
-			return;
-		}
-	control_refuse(s->host->control, call, CONTROL_NO_MEMORY, s->name, NULL);
+	history_tell(s->history, call, follow);
 }
 
 void session_unfollow(struct session *s, control_call call)
 {
-	for (int i = 0; i < FOLLOWERS; i++)
-		if (s->followers[i] == call)
-			s->followers[i] = 0;
+	history_unfollow(s->history, call);
 }
 
 /* ---- names ---- */
@@ -147,6 +103,7 @@ static void on_names(void *ctx)
 static void resolve(struct session *s, const struct conn_event *ev, struct io *out)
 {
 	struct ip servers[DNS_SERVERS_MAX];
+	char why[NAMES_WHY];
 	msec now = loop_now(s->host->loop);
 	struct names_conf conf = {
 		.name = s->conf->gateway,
@@ -162,7 +119,8 @@ static void resolve(struct session *s, const struct conn_event *ev, struct io *o
 	s->names_question = ev->id;
 	int rc = names_new(&s->names, &conf, now);
 	if (rc != 0) {
-		conn_resolved(s->conn, ev->id, NULL, 0, strerror(-rc), now, out);
+		snprintf(why, sizeof(why), "%.60s: %s", s->conf->gateway, strerror(-rc));
+		conn_resolved(s->conn, ev->id, NULL, 0, why, now, out);
 		return;
 	}
 	if (take_names(s, out))
@@ -190,7 +148,8 @@ static void open_sockets(struct session *s, const struct conn_event *ev, struct 
 
 	/* Two connections to one server cannot share a port: the 4-tuple would be the same. */
 	asked.ephemeral |= s->host->server_in_use(s->host->ctx, s, &ev->remote);
-	log_info(&s->log, "net", "gateway %s is %s", s->conf->gateway, ip_text(&ev->remote, text));
+	if (strcmp(s->conf->gateway, ip_text(&ev->remote, text)) != 0)
+		log_info(&s->log, "net", "gateway %s is %s", s->conf->gateway, text);
 	if (io_open_sockets(s, &asked, &sockets, &why) == 0)
 		conn_opened(s->conn, ev->id, &sockets, NULL, now, out);
 	else
@@ -207,7 +166,7 @@ static void want_secret(struct session *s, const struct conn_event *ev, struct i
 		return;
 	}
 	s->question = ev->id;
-	snprintf(text, sizeof(text), "Password of %s for %s", s->conf->user, s->name);
+	snprintf(text, sizeof(text), "Password of %s for %s:", s->conf->user, s->name);
 	tell(s, &(struct control_event){.kind = CONTROL_EV_PROMPT,
 			.question = ev->id,
 			.prompt = "password",
@@ -228,6 +187,14 @@ static void now_up(struct session *s)
 	tell(s, &(struct control_event){.kind = CONTROL_EV_UP});
 }
 
+/* What the settings were for; what they say is still shown. */
+static void forget_secrets(struct conf *conf)
+{
+	secret_clear(&conf->psk);
+	secret_clear(&conf->password);
+	secret_clear(&conf->l2tp_secret);
+}
+
 static void ended(struct session *s, const struct conn_event *ev)
 {
 	free_names(s);
@@ -237,6 +204,7 @@ static void ended(struct session *s, const struct conn_event *ev)
 	s->route = NULL;
 	s->question = 0;
 	tell(s, &(struct control_event){.kind = CONTROL_EV_FAILED, .reason = &ev->reason});
+	forget_secrets(s->conf);
 	if (s->closing)
 		control_done(s->host->control, s->closing);
 	s->closing = 0;
@@ -326,7 +294,7 @@ struct session *session_new(const struct host *host, const char *name)
 	s->host = host;
 	snprintf(s->name, sizeof(s->name), "%s", name);
 	s->log = (struct log){.sink = on_line, .ctx = s, .level = LOG_LEVEL_DEBUG};
-	s->history = calloc(HISTORY_LINES, sizeof(*s->history));
+	s->history = history_new(host->control);
 	s->timer = loop_timer_new(host->loop, on_timer, s);
 	s->names_timer = loop_timer_new(host->loop, on_names, s);
 	if (!s->history || !s->timer || !s->names_timer) {
@@ -351,7 +319,7 @@ void session_free(struct session *s)
 	conf_free(s->conf);
 	loop_timer_free(s->timer);
 	loop_timer_free(s->names_timer);
-	free(s->history);
+	history_free(s->history);
 	free(s);
 }
 
@@ -475,6 +443,7 @@ void session_connect(struct session *s, struct conf *conf, control_call call,
 		log_error(&s->log, "conn", "%s: %s", reason_row(why.id)->id, why.evidence);
 		route_free(s->route);
 		s->route = NULL;
+		forget_secrets(s->conf);
 		tell(s, &(struct control_event){.kind = CONTROL_EV_FAILED, .reason = &why});
 		return;
 	}
@@ -541,6 +510,15 @@ bool session_idle(const struct session *s)
 		return true;
 	conn_get_status(s->conn, &st);
 	return st.state == CONN_IDLE;
+}
+
+bool session_closing(const struct session *s)
+{
+	struct conn_status st = {.state = CONN_IDLE};
+
+	if (s->conn)
+		conn_get_status(s->conn, &st);
+	return st.state == CONN_CLOSING;
 }
 
 bool session_used(const struct session *s)

@@ -41,7 +41,8 @@ struct host {
 /* NULL when out of memory. */
 struct session *session_new(const struct host *host, const char *name);
 
-/* Takes the host's changes back at once; the server is told in one flight. NULL is allowed. */
+/* Takes the host's changes back at once and sends nothing: session_cancel() first, if the server
+ * should know. NULL is allowed. */
 void session_free(struct session *s);
 
 /* Begin to connect as *connect says; `conf` is taken. Answers through control: events of `call`
@@ -62,6 +63,7 @@ const char *session_name(const struct session *s);
 control_call session_call(const struct session *s); /* of the Connect that is open, 0: none */
 bool session_owned(const struct session *s);        /* it ends with that call */
 bool session_idle(const struct session *s);
+bool session_closing(const struct session *s);      /* it says goodbye */
 bool session_used(const struct session *s);         /* there was a Connect since vpnd started */
 const char *session_state(const struct session *s); /* "down", "up", ... */
 bool session_full_tunnel(const struct session *s);

@@ -35,8 +35,8 @@ static void receive(struct session *s, enum lane lane)
 	struct pktq in = {0};
 	struct io out = {0};
 
-	udp_recv(s->socket[lane].udp, s->host->pool, &in, READ_LIMIT);
-	report_errors(s, s->socket[lane].udp, &out);
+	udp_recv(s->outer[lane].udp, s->host->pool, &in, READ_LIMIT);
+	report_errors(s, s->outer[lane].udp, &out);
 	conn_recv(s->conn, &in, loop_now(s->host->loop), &out);
 	session_settle(s, &out);
 }
@@ -58,13 +58,13 @@ static void on_writable(void *ctx)
 	bool blocked = false;
 
 	for (int lane = 0; lane < SOCKETS; lane++) {
-		struct socket *sock = &s->socket[lane];
+		struct outer *outer = &s->outer[lane];
 
-		if (!sock->udp)
+		if (!outer->udp)
 			continue;
-		udp_flush(sock->udp);
-		loop_watch_set(sock->writable, udp_blocked(sock->udp));
-		blocked |= udp_blocked(sock->udp);
+		udp_flush(outer->udp);
+		loop_watch_set(outer->writable, udp_blocked(outer->udp));
+		blocked |= udp_blocked(outer->udp);
 	}
 	if (!blocked)
 		resume(s);
@@ -79,6 +79,7 @@ static void on_tun(void *ctx)
 
 	if (rc < 0) {
 		log_error(&s->log, "tun", "the interface is gone: %s", strerror(-rc));
+		io_unwatch_tun(s); /* it stays readable for as long as the farewell takes */
 		conn_renew(s->conn, loop_now(s->host->loop), &out);
 	}
 	conn_send(s->conn, &in, loop_now(s->host->loop), &out);
@@ -90,19 +91,19 @@ void io_send(struct session *s, struct io *out)
 	struct pktq lane[SOCKETS] = {0};
 
 	for (struct pkt *p = pktq_take(&out->down); p; p = pktq_take(&out->down)) {
-		if ((int)p->lane < SOCKETS && s->socket[p->lane].udp)
+		if ((int)p->lane < SOCKETS && s->outer[p->lane].udp)
 			pktq_put(&lane[p->lane], p);
 		else
 			pkt_free(p);
 	}
 	for (int i = 0; i < SOCKETS; i++) {
-		struct socket *sock = &s->socket[i];
+		struct outer *outer = &s->outer[i];
 
 		if (!lane[i].head)
 			continue;
-		udp_send(sock->udp, &lane[i]);
-		if (udp_blocked(sock->udp)) {
-			loop_watch_set(sock->writable, true);
+		udp_send(outer->udp, &lane[i]);
+		if (udp_blocked(outer->udp)) {
+			loop_watch_set(outer->writable, true);
 			if (s->tun_readable)
 				loop_watch_set(s->tun_readable, false);
 		}
@@ -117,7 +118,7 @@ void io_send(struct session *s, struct io *out)
 static bool open_one(struct session *s, enum lane lane, const struct ip *remote, bool ephemeral,
 	struct reason *why)
 {
-	struct socket *sock = &s->socket[lane];
+	struct outer *outer = &s->outer[lane];
 	char text[IP_TEXT];
 	struct udp_conf conf = {
 		.remote = {*remote, ports[lane]},
@@ -126,12 +127,12 @@ static bool open_one(struct session *s, enum lane lane, const struct ip *remote,
 		.reuse = true,
 		.lane = lane,
 	};
-	int rc = udp_open(&conf, &sock->udp);
+	int rc = udp_open(&conf, &outer->udp);
 
 	if (rc == -EADDRINUSE && conf.local_port) { /* another IKE daemon holds it */
 		log_info(&s->log, "udp", "port %u is taken, using another", conf.local_port);
 		conf.local_port = 0;
-		rc = udp_open(&conf, &sock->udp);
+		rc = udp_open(&conf, &outer->udp);
 	}
 	if (rc == -ENETUNREACH || rc == -EHOSTUNREACH || rc == -EADDRNOTAVAIL)
 		reason_set(why, REASON_NET_UNREACHABLE, "%s: %s", ip_text(remote, text),
@@ -145,36 +146,36 @@ static bool open_one(struct session *s, enum lane lane, const struct ip *remote,
 /* Answers of exactly this flow pass the reverse-path filter. */
 static bool pass(struct session *s, enum lane lane, const struct ip *remote, struct reason *why)
 {
-	struct socket *sock = &s->socket[lane];
+	struct outer *outer = &s->outer[lane];
 
-	sock->flow = (struct flow){
+	outer->flow = (struct flow){
 		.server = *remote,
 		.ip_proto = NET_PROTO_UDP,
-		.sport = udp_local(sock->udp).port,
+		.sport = udp_local(outer->udp).port,
 		.dport = ports[lane],
 	};
-	int rc = route_pass(s->route, &sock->flow);
+	int rc = route_pass(s->route, &outer->flow);
 	if (rc != 0) {
 		reason_set(why, REASON_LOCAL_ROUTES, "rule for the flow: %s", strerror(-rc));
 		return false;
 	}
-	sock->passed = true;
+	outer->passed = true;
 	return true;
 }
 
 static bool watch(struct session *s, enum lane lane, struct reason *why)
 {
-	struct socket *sock = &s->socket[lane];
-	int fd = udp_fd(sock->udp);
+	struct outer *outer = &s->outer[lane];
+	int fd = udp_fd(outer->udp);
 
-	sock->readable = loop_watch_new(
+	outer->readable = loop_watch_new(
 		s->host->loop, fd, LOOP_READ, lane == LANE_IKE ? on_ike : on_natt, s);
-	sock->writable = loop_watch_new(s->host->loop, fd, LOOP_WRITE, on_writable, s);
-	if (!sock->readable || !sock->writable) {
+	outer->writable = loop_watch_new(s->host->loop, fd, LOOP_WRITE, on_writable, s);
+	if (!outer->readable || !outer->writable) {
 		reason_set(why, REASON_LOCAL_NO_MEMORY, "sockets");
 		return false;
 	}
-	loop_watch_set(sock->writable, false);
+	loop_watch_set(outer->writable, false);
 	return true;
 }
 
@@ -190,24 +191,24 @@ int io_open_sockets(
 			io_close_sockets(s);
 			return -1;
 		}
-		to->local[lane] = udp_local(s->socket[lane].udp);
+		to->local[lane] = udp_local(s->outer[lane].udp);
 		to->remote[lane] = (struct addr){ev->remote, ports[lane]};
 	}
-	to->path_mtu = (uint16_t)udp_path_mtu(s->socket[LANE_NATT].udp);
+	to->path_mtu = (uint16_t)udp_path_mtu(s->outer[LANE_NATT].udp);
 	return 0;
 }
 
 void io_close_sockets(struct session *s)
 {
 	for (int i = 0; i < SOCKETS; i++) {
-		struct socket *sock = &s->socket[i];
+		struct outer *outer = &s->outer[i];
 
-		loop_watch_free(sock->readable);
-		loop_watch_free(sock->writable);
-		if (sock->passed)
-			route_unpass(s->route, &sock->flow);
-		udp_close(sock->udp);
-		*sock = (struct socket){0};
+		loop_watch_free(outer->readable);
+		loop_watch_free(outer->writable);
+		if (outer->passed)
+			route_unpass(s->route, &outer->flow);
+		udp_close(outer->udp);
+		*outer = (struct outer){0};
 	}
 }
 

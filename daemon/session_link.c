@@ -92,7 +92,9 @@ static bool set_dns(struct session *s, struct reason *why)
 	snprintf(link.connection, sizeof(link.connection), "%s", s->name);
 	int rc = dns_up(s->host->dns, &link, loop_now(s->host->loop));
 	if (rc == -ENOTSUP) {
-		log_info(&s->log, "dns", "not touched: %s", dns_note(s->host->dns));
+		snprintf(s->dns_note, sizeof(s->dns_note), "%s", dns_note(s->host->dns));
+		s->network.dns_note = s->dns_note;
+		log_info(&s->log, "dns", "not touched: %s", s->dns_note);
 		return true;
 	}
 	if (rc != 0) {
@@ -132,10 +134,13 @@ bool link_make(struct session *s, struct reason *why)
 	if (s->linked) /* the server renegotiated: the addresses may be others */
 		link_drop(s, true);
 	int rc = open_tun(s, st.stack.mtu);
-	if (rc != 0) {
+	if (rc == -EEXIST && s->conf->interface)
+		reason_set(why, REASON_LOCAL_TUN, "there is an interface named %s already",
+			s->conf->interface);
+	else if (rc != 0)
 		reason_set(why, REASON_LOCAL_TUN, "%s", strerror(-rc));
+	if (rc != 0)
 		return false;
-	}
 	s->linked = true;
 	describe(s, &st.stack, &st.remote);
 	if (!journal_tun(s)) {

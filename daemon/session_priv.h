@@ -5,25 +5,17 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "daemon/conn.h"
+#include "daemon/history.h"
 #include "daemon/session.h"
 #include "daemon/tun.h"
 #include "daemon/udp.h"
 
 enum {
-	HISTORY_LINES = 400,
-	HISTORY_TEXT = 200,
-	FOLLOWERS = CONTROL_CLIENTS_MAX,
 	SOCKETS = 2, /* LANE_IKE, LANE_NATT: the user plane encapsulates */
 };
 
-struct history_line {
-	int64_t at_ms;
-	enum log_level level;
-	char layer[8];
-	char text[HISTORY_TEXT];
-};
-
-struct socket {
+/* One of the sockets to the server. */
+struct outer {
 	struct udp *udp;
 	struct loop_watch *readable, *writable;
 	struct flow flow;
@@ -51,18 +43,17 @@ struct session {
 	uint32_t names_question;
 	struct loop_watch *names_readable;
 	struct loop_timer *names_timer;
-	struct socket socket[SOCKETS];
+	struct outer outer[SOCKETS];
 	struct tun *tun;
 	struct loop_watch *tun_readable;
 	uint64_t tun_entry; /* in the journal */
 	bool dns_up;
+	char dns_note[DNS_NOTE];
 	struct control_network network;
 	bool linked;
 	struct loop_timer *timer;
 
-	struct history_line *history; /* ring */
-	size_t history_first, history_n;
-	control_call followers[FOLLOWERS];
+	struct history *history;
 	struct esp_sa_status sas[ESP_PAIRS_MAX];
 	struct conn_status status;
 };

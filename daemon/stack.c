@@ -58,12 +58,13 @@ const char *stack_step_name(enum stack_step step)
 
 static struct stack_event *post(struct stack *s, enum stack_event_kind kind)
 {
-	struct stack_event *ev = &s->events[(s->first + s->count) % EVENTS_MAX];
+	struct stack_event *ev;
 
 	/* Each call can cause each step once and one end: the ring cannot overflow unless the owner
 	 * stops draining; then the newest replaces the last. */
 	if (s->count < EVENTS_MAX)
 		s->count++;
+	ev = &s->events[(s->first + s->count - 1) % EVENTS_MAX];
 	*ev = (struct stack_event){.kind = kind};
 	return ev;
 }
@@ -102,6 +103,13 @@ static void fail(struct stack *s, const struct reason *why)
 
 /* ---- what a failure means ---- */
 
+/* A server that cuts the ICV drops what we send, so nothing of its own can show it. */
+static bool may_be_cut(const struct esp_suite *suite)
+{
+	return suite->cipher != ESP_AES_GCM && suite->auth == HASH_SHA256 &&
+	       suite->icv_len == hash_len(HASH_SHA256) / 2;
+}
+
 /* "L2TP is silent" is the same for six causes; ESP's counters tell them apart. */
 static void refine(const struct stack *s, struct reason *why)
 {
@@ -121,9 +129,13 @@ static void refine(const struct stack *s, struct reason *why)
 				: "");
 	else
 		reason_set(why, REASON_ESP_NO_RETURN,
-			"%llu ESP packets sent by %s, 0 received; IKE on the same gateway answers",
+			"%llu ESP packets sent by %s, 0 received; IKE on the same gateway "
+			"answers%s",
 			(unsigned long long)out.packets,
-			s->pair.lane == LANE_NATT ? "UDP 4500" : "protocol 50");
+			s->pair.lane == LANE_NATT ? "UDP 4500" : "protocol 50",
+			may_be_cut(&s->pair.suite)
+				? "; it may cut SHA2-256 to 96 bits: esp = aes256-sha256_96"
+				: "");
 }
 
 static void layer_failed(struct stack *s, struct reason why)
@@ -605,6 +617,17 @@ static void tick_closing(struct stack *s, msec now, struct io *out)
 		say_goodbye(s, now, out);
 }
 
+/* L2TP asks again. If nothing has come through ESP at all, the gateway may lack the pair. */
+static void doubt_pair(struct stack *s, msec now, struct io *out)
+{
+	struct io io = {0};
+
+	if (esp_last_in(s->esp))
+		return;
+	ike_sa_unanswered(s->ike, now, &io);
+	from_ike(&io, out);
+}
+
 void stack_tick(struct stack *s, msec now, struct io *out)
 {
 	struct io ike = {0}, l2tp = {0}, ppp = {0};
@@ -615,6 +638,8 @@ void stack_tick(struct stack *s, msec now, struct io *out)
 	from_ike(&ike, out);
 	if (s->l2tp) {
 		l2tp_tick(s->l2tp, now, &l2tp);
+		if (l2tp.down.head)
+			doubt_pair(s, now, out);
 		from_l2tp(s, &l2tp, now, out);
 	}
 	if (s->ppp) {

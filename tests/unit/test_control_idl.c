@@ -422,6 +422,7 @@ static struct control_network network(const struct prefix *routes)
 		.address = {ip_v4(0x0a630002)},
 		.peer = ip_v4(0x0a630001),
 		.dns = {ip_v4(0x0a630035)},
+		.dns_note = "off: somebody else's file",
 		.routes = routes,
 		.n_routes = 1,
 		.mtu = 1400,

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE /* setresuid() */
 #include "tests/unit/control_world.h"
 
+#include <fcntl.h>
 #include <grp.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -229,6 +230,20 @@ static void a_live_socket_is_not_replaced_a_stale_one_is(void **state)
 	assert_int_equal(control_listen("/nonexistent/x"), -ENOENT);
 }
 
+static void what_is_no_socket_is_left_alone(void **state)
+{
+	struct fixture *f = *state;
+	char other[128];
+	int fd;
+
+	snprintf(other, sizeof(other), "%s/file", f->dir);
+	fd = open(other, O_WRONLY | O_CREAT | O_EXCL, 0600);
+	assert_true(fd >= 0);
+	close(fd);
+	assert_int_equal(control_listen(other), -EEXIST);
+	assert_int_equal(unlink(other), 0);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -242,6 +257,7 @@ int main(void)
 		TEST(half_a_message_must_be_completed),
 		TEST(a_reader_that_does_not_read_is_dropped),
 		TEST(a_live_socket_is_not_replaced_a_stale_one_is),
+		TEST(what_is_no_socket_is_left_alone),
 	};
 
 	varlink_init();

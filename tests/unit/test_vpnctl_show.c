@@ -60,6 +60,34 @@ static void status_is_a_table_or_every_layer(void **state)
 	assert_string_equal(f->out, "{\"connections\":[" CONNECTION "],\"schema\":1}\n");
 }
 
+static void what_was_never_up_has_no_duration(void **state)
+{
+	struct fixture *f = *state;
+	static const struct scene scenes[SCENES] = {{"io.vpnd.Status",
+		{"{\"parameters\":{\"connections\":[{\"name\":\"corp\",\"state\":\"down\",\"for_"
+		 "ms\":0}]}}"},
+		NULL}};
+
+	stage(f, scenes);
+	assert_int_equal(run(f, "status", "corp"), EXIT_NOT_CONNECTED);
+	assert_string_equal(f->out, "corp: down\n");
+}
+
+static void dns_that_the_host_does_not_use_is_explained(void **state)
+{
+	struct fixture *f = *state;
+	static const struct scene scenes[SCENES] = {{"io.vpnd.Status",
+		{"{\"parameters\":{\"connections\":[{\"name\":\"corp\",\"state\":\"up\",\"for_"
+		 "ms\":5000,\"network\":{\"interface\":\"vpn-corp\",\"addresses\":[\"10.99.0.2\"],"
+		 "\"dns\":[\"10.99.0.53\"],\"dns_note\":\"off: not ours\",\"routes\":[],\"mtu\":"
+		 "1400}}]}}"},
+		NULL}};
+
+	stage(f, scenes);
+	assert_int_equal(run(f, "status", "corp"), 0);
+	assert_non_null(strstr(f->out, "  dns         10.99.0.53\n              off: not ours\n"));
+}
+
 static void status_of_what_is_down_is_code_7(void **state)
 {
 	struct fixture *f = *state;
@@ -198,6 +226,8 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(status_is_a_table_or_every_layer),
+		TEST(what_was_never_up_has_no_duration),
+		TEST(dns_that_the_host_does_not_use_is_explained),
 		TEST(status_of_what_is_down_is_code_7),
 		TEST(control_characters_do_not_reach_the_terminal),
 		TEST(lists_settings_and_logs_are_printed),

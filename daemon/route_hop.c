@@ -1,0 +1,105 @@
+/* The next hop must be able to find us.
+ *
+ * Before the kernel answers an ARP request it asks the rules: would a packet to whoever asks leave by
+ * the interface on which the request came in? Under a full tunnel that is "no" with rp_filter = 1,
+ * and with the backstop alone also with 2; the next hop loses our link address within a minute, and
+ * then nothing arrives, whatever the rules of the flows say.
+ *
+ * That question names no protocol, while the packets of users have one. So these protocols are sent
+ * to the connection's table by rules of their own, and what is left, to exactly the next hop's
+ * address and the server's, goes to the main table. IPv6 needs none of it: neighbour discovery asks no rules. */
+#include <string.h>
+
+#include "daemon/route_priv.h"
+
+static const uint8_t protocols[] = {NET_PROTO_ICMP, NET_PROTO_TCP, NET_PROTO_UDP, NET_PROTO_SCTP};
+
+/* ---- which one ---- */
+
+struct way {
+	const struct ip *server;
+	struct ip hop;
+	int len; /* of the best prefix so far, -1: none */
+	uint32_t metric;
+};
+
+static void compare(void *ctx, const struct net_item *item)
+{
+	struct way *w = ctx;
+	const struct net_route *r = &item->route;
+
+	if (r->family != FAMILY_IPV4 || r->type != NET_UNICAST || r->table != NET_TABLE_MAIN ||
+		(r->to.len && !prefix_contains(&r->to, w->server)) || r->to.len < w->len ||
+		(r->to.len == w->len && r->metric >= w->metric))
+		return;
+	w->len = r->to.len;
+	w->metric = r->metric;
+	w->hop = r->gateway.family == FAMILY_IPV4 ? r->gateway : *w->server;
+}
+
+/* ---- the rules ---- */
+
+static int add_protocols(const struct route *r, struct items *want)
+{
+	bool full = r->conf.mode == ROUTE_FULL;
+	int err = 0;
+
+	for (size_t i = 0; i < sizeof(protocols) && !err; i++) {
+		struct net_item item = {
+			.kind = NET_RULE,
+			.rule = {.family = FAMILY_IPV4,
+				.priority = full ? ROUTE_PRIORITY_USERS_FULL
+						 : ROUTE_PRIORITY_USERS_SPLIT,
+				.table = r->table,
+				.ip_proto = protocols[i]},
+		};
+
+		err = items_add(want, r->all->keep, &item);
+	}
+	return err;
+}
+
+static int add_hop(const struct route *r, const struct ip *hop, struct items *want)
+{
+	struct net_item item = {
+		.kind = NET_RULE,
+		.rule = {.family = FAMILY_IPV4,
+			.priority = ROUTE_PRIORITY_HOP,
+			.table = NET_TABLE_MAIN,
+			.to = {.ip = *hop, .len = 32}},
+	};
+	int err = 0;
+
+	if (!route_captures(r, hop))
+		return 0;
+	if (!want->n)
+		err = add_protocols(r, want);
+	return err ? err : items_add(want, r->all->keep, &item);
+}
+
+int route_follow_hops(struct route *r)
+{
+	struct items want = {0};
+	int err = 0;
+
+	for (size_t i = 0; i < r->flows.n && !err; i++) {
+		const struct ip *server = &r->flows.v[i].rule.to.ip;
+		struct way way = {.server = server, .len = -1};
+
+		if (server->family != FAMILY_IPV4)
+			continue;
+		err = net_each(r->all->net, NET_ROUTE, compare, &way);
+		if (!err && way.len >= 0)
+			err = add_hop(r, &way.hop, &want);
+		if (!err && !ip_equal(&way.hop, server)) /* the router may be the server, too */
+			err = add_hop(r, server, &want);
+	}
+	if (err) {
+		items_clear(&want, r->all->keep);
+		return err;
+	}
+	/* What stays was wanted twice for a moment, so it is not touched. */
+	items_clear(&r->hops, r->all->keep);
+	r->hops = want;
+	return 0;
+}
