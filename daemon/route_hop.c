@@ -6,8 +6,9 @@
  * then nothing arrives, whatever the rules of the flows say.
  *
  * That question names no protocol, while the packets of users have one. So these protocols are sent
- * to the connection's table by rules of their own, and what is left, to exactly the next hop's
- * address and the server's, goes to the main table. IPv6 needs none of it: neighbour discovery asks no rules. */
+ * to the connection's table by rules of their own, and what is left, to exactly the address of the
+ * next hop or of the server, goes to the main table. IPv6 needs none of it: neighbour discovery asks
+ * no rules. */
 #include <string.h>
 
 #include "daemon/route_priv.h"

@@ -77,15 +77,21 @@ static void pair_retire(struct ike *ike, struct pair *p, msec now)
 {
 	p->in_use = false;
 	p->old = true;
-	p->rekey_at = MSEC_NEVER;
+	p->use_at = p->rekey_at = MSEC_NEVER;
 	p->delete_at = now + DELETE_MIN + env_random_u32(ike->env) % DELETE_SPREAD;
 	p->drop_at = now + OLD_RECEIVES;
+}
+
+/* It waited to be used, and a newer one is in use already. */
+static bool is_overtaken(const struct pair *p, const struct pair *by)
+{
+	return p->use_at != MSEC_NEVER && p->born <= by->born;
 }
 
 void ike_pair_use(struct ike *ike, struct pair *pair, msec now)
 {
 	for (struct pair *p = ike->pairs; p; p = p->next)
-		if (p != pair && p->in_use)
+		if (p != pair && (p->in_use || is_overtaken(p, pair)))
 			pair_retire(ike, p, now);
 	pair->in_use = true;
 	pair->use_at = MSEC_NEVER;

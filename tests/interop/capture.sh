@@ -9,8 +9,8 @@ capture_here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 # capture_start SPACE INTERFACE FILE: returns when packets are being recorded.
 capture_start() {
 	CAPTURE_FILE=$3
-	ip netns exec "$(lab_ns "$1")" tcpdump --interface "$2" --immediate-mode -U -n -s 0 -Z root \
-		-w "$CAPTURE_FILE" 2>"$CAPTURE_FILE.said" </dev/null &
+	ip netns exec "$(lab_ns "$1")" tcpdump --interface "$2" --immediate-mode --buffer-size=65536 \
+		-U -n -s 0 -Z root -w "$CAPTURE_FILE" 2>"$CAPTURE_FILE.said" </dev/null &
 	CAPTURE_PID=$!
 	lab_wait 10 "tcpdump listens" grep -qs "listening on" "$CAPTURE_FILE.said"
 }

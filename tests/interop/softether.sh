@@ -15,6 +15,11 @@ readonly SOFTETHER_INSIDE=192.168.30.1
 # between them, and the server running in gw.
 softether_lab() {
 	lab_begin softether
+	softether_spaces
+}
+
+# softether_spaces: the same in a lab that has begun.
+softether_spaces() {
 	lab_netns client gw
 	lab_link client up0 198.51.100.2/24 gw out0 198.51.100.1/24
 	softether_start gw
@@ -29,10 +34,13 @@ softether_start() {
 	mkdir -p "$home"/{lib,log,run}/softether
 	[[ -e $home/lib/softether/vpn_server.config ]] ||
 		softether_seed >"$home/lib/softether/vpn_server.config"
+	# A client without a name is asked for its NetBIOS name, in the clear.
+	printf '%s\n' "127.0.0.1 localhost" "198.51.100.2 client" "203.0.113.2 other" >"$home/hosts"
 	# shellcheck disable=SC2016 # expanded by the inner shell
 	ip netns exec "$(lab_ns "$1")" unshare --mount --propagation private sh -c '
 		mount --bind "$1/lib" /var/lib && mount --bind "$1/log" /var/log &&
-			mount --bind "$1/run" /run && exec "$2" execsvc' \
+			mount --bind "$1/run" /run && mount --bind "$1/hosts" /etc/hosts &&
+			exec "$2" execsvc' \
 		sh "$home" "$(softether_program vpnserver)" >"$home/out" 2>&1 </dev/null &
 	SOFTETHER_PID=$!
 	lab_wait 30 "SoftEther opens its ports" softether_is_ready
@@ -161,6 +169,12 @@ softether_stop() {
 	mapfile -t pids < <(pgrep -P "$SOFTETHER_PID" || true)
 	kill -TERM "${pids[@]}" "$SOFTETHER_PID" 2>/dev/null || true
 	wait "$SOFTETHER_PID" 2>/dev/null || true
+	lab_wait 30 "SoftEther ends" softether_is_gone "${pids[@]}"
+}
+
+# The one that serves outlives its parent for as long as sessions want to be closed.
+softether_is_gone() {
+	! kill -0 "$@" 2>/dev/null
 }
 
 # As when the power fails: no goodbye to anybody.

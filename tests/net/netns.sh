@@ -6,6 +6,7 @@
 #   lab_link a up0 198.51.100.2/24 b out0 198.51.100.1/24    a cable between two of them
 #   lab_in a COMMAND...       run in one of them; background jobs end with the script
 #   lab_wait SECONDS WHAT COMMAND...   poll until COMMAND succeeds, or fail naming WHAT
+#   lab_each COMMAND WORD...  COMMAND WORD for each word, all at the same time; fails if one does
 
 LAB_DIR=
 LAB_NAME=
@@ -25,10 +26,16 @@ lab_begin() {
 	((EUID == 0)) || lab_skip "network namespaces need root"
 	LAB_NAME=vpnd-$1-$$
 	trap lab_end EXIT
-	trap 'exit 130' INT
-	trap 'exit 143' TERM HUP
+	trap 'lab_signal 130' INT
+	trap 'lab_signal 143' TERM HUP
 	trap : PIPE # whoever reads our output may be gone before us; not ignored, children inherit that
 	LAB_DIR=$(mktemp -d "/tmp/$LAB_NAME.XXXXXX")
+}
+
+# A second signal would end the tidying up: exit does not run the EXIT trap twice.
+lab_signal() {
+	trap '' INT TERM HUP
+	exit "$1"
 }
 
 lab_end() {
@@ -100,4 +107,22 @@ lab_wait() {
 		sleep 0.05
 	done
 	lab_fail "$2: not within $1 s"
+}
+
+lab_each() {
+	local command=$1 word failed=0 rc
+	local -A running=()
+	shift
+	for word in "$@"; do
+		("$command" "$word") >"$LAB_DIR/said.$word" 2>&1 &
+		running[$word]=$!
+	done
+	for word in "$@"; do
+		rc=0
+		wait "${running[$word]}" || rc=$?
+		((rc != 77)) || lab_skip "$(cat "$LAB_DIR/said.$word")"
+		((rc == 0)) || echo "---- $word: $(cat "$LAB_DIR/said.$word")" >&2
+		((rc == 0)) || failed=$((failed + 1))
+	done
+	((failed == 0)) || lab_fail "$failed of $#"
 }

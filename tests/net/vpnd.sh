@@ -10,7 +10,7 @@
 #   vpnd_remember SPACE       from now on vpnd_clean SPACE proves that nothing has changed since
 
 VPND_BIN=${1:-${VPND_BIN:-}}
-declare -A VPND_PID=()
+declare -A VPND_PID=() VPND_PING=()
 vpnd_here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 
 # What SoftEther's user and gatewayd's are made of.
@@ -26,12 +26,12 @@ vpnd_lab() {
 }
 
 vpnd_explain() {
-	local log
+	local space log
 	(($1 != 0 && $1 != 77)) || return 0
-	for log in "$LAB_DIR"/vpnd-*/log; do
-		[[ -s $log ]] || continue
+	for space in "${!VPND_PID[@]}"; do
+		log=$(vpnd_home "$space")/log
 		echo "---- the end of $log" >&2
-		tail -n 60 "$log" >&2
+		tail -n 40 "$log" >&2
 	done
 }
 
@@ -220,6 +220,20 @@ vpnd_way() {
 # vpnd_ping SPACE ADDRESS [OPTION...]: every one of a few pings is answered.
 vpnd_ping() {
 	lab_in "$1" ping -q -c 5 -i 0.1 -W 5 "${@:3}" "$2" >/dev/null || lab_fail "ping $2 from $1"
+}
+
+# vpnd_ping_on SPACE ADDRESS: pings 20 times a second until vpnd_ping_off SPACE, which wants every
+# one answered.
+vpnd_ping_on() {
+	(exec ip netns exec "$(lab_ns "$1")" ping -q -i 0.05 -W 5 "$2" >"$LAB_DIR/ping.$1") &
+	VPND_PING[$1]=$!
+}
+
+vpnd_ping_off() {
+	kill -INT "${VPND_PING[$1]}"
+	wait "${VPND_PING[$1]}" || true
+	grep -q ' 0% packet loss' "$LAB_DIR/ping.$1" ||
+		lab_fail "pings from $1 are lost: $(cat "$LAB_DIR/ping.$1")"
 }
 
 # vpnd_echo FROM TO ADDRESS OCTETS: TCP from the one space to ADDRESS in the other, and everything

@@ -11,9 +11,9 @@ cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../.."
 . tests/net/netns.sh
 . tests/net/vpnd.sh "${VPND_BIN:-build/release/bin}"
 . tests/net/gatewayd.sh
+. tests/net/iperf.sh
 . tests/interop/softether.sh
 
-readonly transfer=100M
 server=${1:-own}
 plain='' bold='' dim='' color=never
 if [[ -t 1 && -z ${NO_COLOR:-} ]]; then
@@ -41,8 +41,13 @@ say() {
 	printf '   %s\n' "$@"
 }
 
+# An interrupted command may have its output somewhere else.
+exec {terminal}>&1
+
 farewell() {
 	local rc=$1
+	trap '' INT TERM HUP
+	exec >&"$terminal"
 	if ((rc == 130 || rc == 143)); then
 		printf '\n%s\n' "${dim}interrupted, tidying up${plain}"
 	elif ((rc != 0)); then
@@ -55,8 +60,7 @@ farewell() {
 # ---- the two servers --------------------------------------------------------------------------
 
 start_own() {
-	gatewayd_lab demo
-	trap 'farewell $?' EXIT
+	gatewayd_pair client gw
 	gatewayd_start gw
 	inside=$GATEWAYD_INSIDE host=$GATEWAYD_INSIDE
 }
@@ -64,13 +68,8 @@ start_own() {
 # The hub's own address answers pings but takes no TCP; so a host is plugged into the hub: a bridge
 # to a TAP device in the server's namespace.
 start_softether() {
-	vpnd_lab demo
-	trap 'farewell $?' EXIT
-	lab_netns client gw
-	lab_link client up0 198.51.100.2/24 gw out0 198.51.100.1/24
+	softether_spaces
 	ip -n "$(lab_ns client)" route add default via 198.51.100.1
-	softether_start gw
-	softether_furnish
 	softether_admin BridgeCreate VPN /DEVICE:demo /TAP:yes
 	lab_wait 10 "the hub's bridge" ip -n "$(lab_ns gw)" link set tap_demo up 2>/dev/null
 	ip -n "$(lab_ns gw)" addr add 192.168.30.2/24 dev tap_demo
@@ -84,6 +83,8 @@ show_hosts() {
 	title "Two hosts joined by a cable, in network namespaces of their own"
 	say "client   198.51.100.2   vpnd"
 	say "server   198.51.100.1   ${names[$server]}"
+	vpnd_lab demo
+	trap 'farewell $?' EXIT
 	"start_$server"
 }
 
@@ -114,25 +115,15 @@ show_ping() {
 
 show_transfer() {
 	title "100 MiB of TCP through the tunnel, each way"
-	ip netns exec "$(lab_ns gw)" iperf3 --server --bind "$host" >/dev/null 2>&1 </dev/null &
-	lab_wait 10 "iperf3 listens" is_listening
-	transfer_one "client to server"
-	transfer_one "server to client" --reverse
+	iperf_start gw
+	transfer "client to server"
+	transfer "server to client" --reverse
 }
 
-# In the kernel's table: 1451 is port 5201, 0A is LISTEN.
-is_listening() {
-	lab_in gw grep -q ':1451 .* 0A ' /proc/net/tcp
-}
-
-transfer_one() {
-	lab_in client iperf3 --client "$host" --bytes "$transfer" --interval 0 --format m "${@:2}" |
-		awk -v way="$1" '/receiver/ {
-			split($3, t, "-")
-			printf "   %s   %5.2f Gbit/s   %.2f s\n", way, $7 / 1000, t[2]
-			found = 1
-		}
-		END { exit !found }'
+transfer() {
+	iperf_rate client "$host" --bytes 100M "${@:2}"
+	say "$(awk -v way="$1" -v mbits="$IPERF_MBITS" -v seconds="$IPERF_SECONDS" \
+		'BEGIN { printf "%s   %5.2f Gbit/s   %.2f s", way, mbits / 1000, seconds }')"
 }
 
 show_status() {

@@ -1,0 +1,101 @@
+#!/usr/bin/env bash
+# The control socket of a real vpnd that is up: nonsense, half messages, a crowd and strangers do not
+# disturb it; and a vpnd with nothing to do sleeps.
+set -euo pipefail
+here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
+. "$here/netns.sh"
+. "$here/vpnd.sh"
+. "$here/gatewayd.sh"
+
+readonly nobody=65534
+
+# as_nobody CODE ARGUMENT...: so ends vpnctl of a user who is neither root nor in the group vpnd.
+as_nobody() {
+	local rc=0
+	lab_in client setpriv --reuid "$nobody" --regid "$nobody" --clear-groups \
+		"$VPND_BIN/vpnctl" --socket "$socket" "${@:2}" >"$LAB_DIR/said" 2>&1 || rc=$?
+	((rc == $1)) || lab_fail "vpnctl ${*:2} of a stranger: $rc: $(cat "$LAB_DIR/said")"
+}
+
+unharmed() {
+	vpnd_is client corp state up || lab_fail "not up after $1"
+	vpnd_ping client "$GATEWAYD_INSIDE"
+}
+
+# crowd COUNT: so many clients that say nothing.
+crowd() {
+	exec {room}> >(exec python3 "$here/abuse.py" "$socket" hold "$1" >"$LAB_DIR/crowd")
+	lab_wait 10 "the crowd is there" grep -qs ready "$LAB_DIR/crowd"
+}
+
+leave() {
+	exec {room}>&-
+	lab_wait 10 "there is room again" vpnd_answers client
+}
+
+# switches: how often vpnd has gone to sleep.
+switches() {
+	awk '$1 == "voluntary_ctxt_switches:" { print $2 }' "/proc/${VPND_PID[client]}/status"
+}
+
+vpnd_lab control
+gatewayd_pair client gw
+vpnd_conf client corp
+gatewayd_start gw
+vpnd_remember client
+vpnd_start client
+socket=$(vpnd_home client)/run/io.vpnd
+
+# sleeps MOST: it does not wake up more often than that in 6 s, once the news of the interface are
+# read and its addresses settled.
+sleeps() {
+	local before after
+	sleep 3
+	before=$(switches)
+	sleep 6
+	after=$(switches)
+	((after - before <= $1)) || lab_fail "vpnd woke up $((after - before)) times in 6 s"
+}
+
+echo "nothing to do, nothing done"
+vpnctl client connect corp >/dev/null
+sleeps 3 # an echo or a Hello may fall into this time
+vpnctl client disconnect corp >/dev/null
+sleeps 1
+vpnctl client connect corp >/dev/null
+
+echo "nonsense"
+python3 "$here/abuse.py" "$socket"
+unharmed nonsense
+
+echo "a second one"
+mapfile -t options < <(vpnd_options client)
+for option in --cleanup --socket="$LAB_DIR/another"; do
+	! (vpnd_in client timeout 20 "$VPND_BIN/vpnd" "${options[@]}" "$option" >"$LAB_DIR/second" 2>&1) ||
+		lab_fail "vpnd $option beside another vpnd"
+	unharmed "vpnd $option"
+done
+
+echo "strangers"
+chmod 711 "$LAB_DIR"
+for verb in "connect corp" "disconnect corp" "reconnect corp" "log corp" "show corp" "list" "reload" \
+	"monitor corp" "disconnect --all"; do
+	# shellcheck disable=SC2086 # words
+	as_nobody 77 $verb
+done
+as_nobody 0 status
+as_nobody 0 status corp
+! grep -q -e 10.99 -e 198.51.100 -e wonderland "$LAB_DIR/said" || lab_fail "a stranger sees addresses"
+grep -q up "$LAB_DIR/said" || lab_fail "a stranger may see the state"
+unharmed strangers
+
+echo "a crowd"
+crowd 16
+vpnd_refuses client 1 TOO-MANY-CLIENTS list
+lab_in client ping -q -c 3 -i 0.1 -W 5 "$GATEWAYD_INSIDE" >/dev/null || lab_fail "a crowd stops traffic"
+leave
+unharmed "the crowd"
+
+vpnctl client disconnect --all >/dev/null
+vpnd_clean client
+vpnd_stop client
