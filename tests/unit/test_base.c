@@ -98,8 +98,8 @@ static void control_buffers_are_wiped(void **state)
 static void numbers_are_strict(void **state)
 {
 	(void)state;
-	static const char *const bad[] = {"", " 1", "1 ", "+1", "-1", "01", "1x", "0x1",
-		"18446744073709551616", "11"};
+	static const char *const bad[] = {
+		"", " 1", "1 ", "+1", "-1", "01", "1x", "0x1", "18446744073709551616", "11"};
 	uint64_t v = 99;
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
@@ -118,7 +118,8 @@ static void peer_text_is_made_harmless(void **state)
 
 	assert_string_equal(str_escape(slice("a\x1b[1m\n\\", 7), to), "a\\x1b[1m\\x0a\\x5c");
 	memset(long_text, 0xff, sizeof(long_text));
-	assert_int_equal(strlen(str_escape(slice(long_text, sizeof(long_text)), to)), STR_ESCAPED - 1);
+	assert_int_equal(
+		strlen(str_escape(slice(long_text, sizeof(long_text)), to)), STR_ESCAPED - 1);
 }
 
 static void addresses_and_prefixes(void **state)
@@ -137,8 +138,8 @@ static void addresses_and_prefixes(void **state)
 	assert_false(prefix_parse("10.0.0.0/", &p));
 	assert_false(ip_parse("10.1", &ip));
 	assert_false(ip_parse("1.2.3.4 ", &ip));
-	static const char *const not_unicast[] = {"0.0.0.0", "127.0.0.1", "224.0.0.1", "255.255.255.255",
-		"240.0.0.1", "0.1.2.3", "::", "::1", "ff02::1"};
+	static const char *const not_unicast[] = {"0.0.0.0", "127.0.0.1", "224.0.0.1",
+		"255.255.255.255", "240.0.0.1", "0.1.2.3", "::", "::1", "ff02::1"};
 	for (size_t i = 0; i < sizeof(not_unicast) / sizeof(not_unicast[0]); i++) {
 		assert_true(ip_parse(not_unicast[i], &ip));
 		assert_false(ip_is_unicast(&ip));

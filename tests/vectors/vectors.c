@@ -74,7 +74,8 @@ struct vectors *vectors_open(const char *name)
 	while (fgets(line, LINE_MAX_OCTETS, f)) {
 		line[strcspn(line, "\n")] = 0;
 		if (line[0] == '[')
-			snprintf(section, sizeof(section), "%.*s", (int)strcspn(line + 1, "]"), line + 1);
+			snprintf(section, sizeof(section), "%.*s", (int)strcspn(line + 1, "]"),
+				line + 1);
 		else if (line[0] != '#')
 			add_line(v, section, line);
 	}

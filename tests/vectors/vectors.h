@@ -18,8 +18,8 @@ struct vectors;
 struct vector {
 	const char *section; /* "" before the first */
 	const char *key;
-	const char *text;    /* the value as it stands */
-	struct slice value;  /* decoded: hex to octets, quotes stripped; decimal stays text */
+	const char *text;   /* the value as it stands */
+	struct slice value; /* decoded: hex to octets, quotes stripped; decimal stays text */
 };
 
 /* Read tests/vectors/NAME; fails the test when it cannot. */
