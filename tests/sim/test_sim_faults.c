@@ -159,7 +159,6 @@ static bool is_allowed(const struct draw *d, enum reason_id id)
 	case REASON_PPP_AUTH_REFUSED:
 	case REASON_PPP_MUTUAL_AUTH:
 	case REASON_PPP_AUTH_METHOD:
-	case REASON_PPP_NO_ADDRESS:
 	case REASON_PPP_ADDRESS_BAD:
 	case REASON_PPP_LOOPBACK:
 	case REASON_PPP_NOT_CONVERGING:
