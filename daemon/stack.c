@@ -310,8 +310,7 @@ static bool pump_ike(struct stack *s, msec now, struct io *out)
 	if (!ike_next_event(s->ike, &ev))
 		return false;
 	switch (ev.kind) {
-	case IKE_EV_PROGRESS:
-		log_debug(s->env->log, "ike", "%s", ev.step);
+	case IKE_EV_PROGRESS: /* it has its own line in the log */
 		break;
 	case IKE_EV_PHASE1_UP:
 		phase1_up(s);
@@ -411,7 +410,6 @@ static bool pump_l2tp(struct stack *s, msec now, struct io *out)
 		return false;
 	switch (ev.kind) {
 	case L2TP_EV_PROGRESS:
-		log_debug(s->env->log, "l2tp", "%s", ev.step);
 		break;
 	case L2TP_EV_UP:
 		start_ppp(s, now, out);

@@ -139,12 +139,30 @@ static void on_term(void *ctx)
 		loop_timer_set(d->shutdown, loop_now(d->loop) + SHUTDOWN_PATIENCE);
 }
 
+/* "corp up, branch waiting", as much as fits. */
+static void summarize(struct vpnd *d)
+{
+	char text[SUMMARY] = "";
+	size_t at = 0;
+
+	for (size_t i = 0; i < d->n_sessions && at < sizeof(text); i++)
+		if (!session_idle(d->sessions[i]))
+			at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%s %s",
+				at ? ", " : "", session_name(d->sessions[i]),
+				session_state(d->sessions[i]));
+	if (strcmp(text, d->summary) == 0)
+		return;
+	memcpy(d->summary, text, sizeof(text));
+	sdnotify_status(at ? text : "no connection is up");
+}
+
 /* Something of a session's changed: routes and DNS may have work to do later. */
 static void on_settled(void *ctx)
 {
 	struct vpnd *d = ctx;
 
 	arm_upkeep(d);
+	summarize(d);
 	vpnd_closed(d);
 	if (d->stopping && all_idle(d))
 		loop_stop(d->loop);

@@ -6,7 +6,7 @@
 #include "daemon/session.h"
 #include "daemon/vpnd.h"
 
-enum { SESSIONS_MAX = 64 };
+enum { SESSIONS_MAX = 64, SUMMARY = 200 };
 
 struct vpnd {
 	struct vpnd_conf conf;
@@ -26,6 +26,7 @@ struct vpnd {
 	struct loop_timer *upkeep, *watchdog, *shutdown;
 	struct loop_signal *term, *interrupt, *hangup;
 	bool stopping;
+	char summary[SUMMARY]; /* what `systemctl status` shows */
 };
 
 extern const struct control_ops vpnd_ops;

@@ -122,6 +122,7 @@ expect_up() {
 	machine grep -q "^nameserver $SOFTETHER_INSIDE" /etc/resolv.conf ||
 		lab_fail "resolv.conf does not name the tunnel's server"
 	[[ $(softether_sessions | wc -l) == 1 ]] || lab_fail "the server has not one session"
+	[[ $(service StatusText) == "corp up" ]] || lab_fail "status says $(service StatusText)"
 }
 
 # ---- the cases --------------------------------------------------------------------------------
