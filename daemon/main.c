@@ -14,6 +14,7 @@
 
 #include "daemon/cleanup.h"
 #include "daemon/files.h"
+#include "daemon/footprint.h"
 #include "daemon/vpnd.h"
 
 struct options {
@@ -265,8 +266,10 @@ static int serve(const struct options *o, struct log *log)
 	struct vpnd *d;
 
 	harden();
+	footprint_begin();
 	if (vpnd_new(&o->conf, &d) != 0)
 		return EXIT_FAILURE;
+	footprint_settle();
 	int rc = drop_rights(log) == 0 ? vpnd_run(d) : -EPERM;
 	vpnd_free(d);
 	return rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -184,12 +184,20 @@ static int fail(struct vpnd *d, const char *what, int rc)
 	return rc;
 }
 
-/* Who may do everything, besides root. */
+/* Who may do everything, besides root. Read from the file: the name service's modules may ask a
+ * network that is not there yet, and stay in memory. */
 static gid_t control_group(void)
 {
-	const struct group *g = getgrnam("vpnd");
+	FILE *f = fopen("/etc/group", "re");
+	const struct group *g = NULL;
+	gid_t gid = (gid_t)-1;
 
-	return g ? g->gr_gid : (gid_t)-1;
+	while (f && gid == (gid_t)-1 && (g = fgetgrent(f)))
+		if (strcmp(g->gr_name, "vpnd") == 0)
+			gid = g->gr_gid;
+	if (f)
+		fclose(f);
+	return gid;
 }
 
 static int open_host(struct vpnd *d)
