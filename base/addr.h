@@ -55,5 +55,5 @@ const char *addr_text(const struct addr *a, char *to);
 const char *prefix_text(const struct prefix *p, char *to);
 
 /* May a server give this to us as our own address or as a peer's? No 0, loopback, multicast,
- * class E or link-local all-nodes; security rule R12. */
+ * class E or link-local all-nodes. */
 bool ip_is_unicast(const struct ip *ip);

@@ -396,7 +396,7 @@ static void compare(void *ctx, const struct net_item *item)
 		c->found |= ip_equal(&item->route.gateway, c->ip);
 }
 
-/* Security rule R12: an address of this host, of a router or of the server cannot be ours inside. */
+/* An address of this host, of a router or of the server cannot be ours inside. */
 static int check_address(struct route *r, const struct route_link *link, const struct ip *ip)
 {
 	struct conflict c = {.link = link, .ip = ip};

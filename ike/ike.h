@@ -109,7 +109,7 @@ void ike_answer(
 	struct ike *ike, uint32_t id, const struct answer *answer, msec now, struct io *out);
 
 /* The plane authenticated the first packet on this inbound SPI: proof that the peer has the pair,
- * also when its message 3 was lost. RFC 2409, 5.5; wire facts, "lossless rekey". */
+ * also when our message 3 was lost. RFC 2409, 5.5. */
 void ike_sa_used(struct ike *ike, uint32_t spi_in, msec now, struct io *out);
 
 /* We have asked on the pair in use and nothing has come: message 3, which nobody acknowledges, may be

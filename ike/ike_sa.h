@@ -1,5 +1,5 @@
 /* Suites and proposals: what we offer, in our order, and whether an answer is one of our offers.
- * RFC 2407, 4.4; RFC 2409, appendix A. The tiers are data: ../servers' tables, not code. */
+ * RFC 2407, 4.4; RFC 2409, appendix A. The tiers are a table. */
 #pragma once
 
 #include <stdbool.h>

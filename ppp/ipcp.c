@@ -21,7 +21,7 @@ static void put_ip(struct wr *w, const struct ip *ip)
 	wr_put(w, slice(ip->b, 4));
 }
 
-/* Whatever the server says about itself: its address is never routed (security rule R12), and some
+/* Whatever the server says about itself: its address is never routed, and some
  * servers say 0.0.0.0 or nothing. */
 static enum opt_verdict judge_address(
 	void *ctx, const struct opt *o, struct slice value, struct wr *better)

@@ -75,7 +75,7 @@ static bool naked_mru(void *ctx, const struct opt *o, struct slice value)
 	return true;
 }
 
-/* Security rule R11: never less than the file allows, however often the server asks. */
+/* Never less than the file allows, however often the server asks. */
 static enum opt_verdict judge_auth(
 	void *ctx, const struct opt *o, struct slice value, struct wr *better)
 {
