@@ -10,7 +10,7 @@
 
 #include "daemon/dns_priv.h"
 
-enum { LINKS_MAX = 32 };
+enum { LINKS_MAX = 32, LISTED_MAX = LINKS_MAX * DNS_SERVERS_MAX + DNS_SERVERS_MAX };
 
 enum back_end { BACK_END_RESOLVED, BACK_END_FILE };
 
@@ -267,15 +267,17 @@ static bool is_inside(const struct dns *d, const struct ip *server)
 	return false;
 }
 
+/* resolved lists the servers of every link, and ours may be in front of all others. */
 size_t dns_upstream(const struct dns *d, struct ip *servers, size_t max)
 {
+	struct ip listed[LISTED_MAX];
 	size_t n = dns_resolved_in_charge()
-			   ? dns_file_parse("/run/systemd/resolve/resolv.conf", servers, max)
-			   : dns_file_servers(d->file, servers, max);
+			   ? dns_file_parse("/run/systemd/resolve/resolv.conf", listed, LISTED_MAX)
+			   : dns_file_servers(d->file, listed, LISTED_MAX);
 	size_t kept = 0;
 
-	for (size_t i = 0; i < n; i++)
-		if (!is_inside(d, &servers[i]))
-			servers[kept++] = servers[i];
+	for (size_t i = 0; i < n && kept < max; i++)
+		if (!is_inside(d, &listed[i]))
+			servers[kept++] = listed[i];
 	return kept;
 }

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <systemd/sd-bus.h>
@@ -265,6 +266,52 @@ static void what_resolved_was_told_is_taken_back_after_death(void **state)
 	fake_end(fake);
 }
 
+static const char upstream[] = "/run/systemd/resolve/resolv.conf";
+
+/* What resolved lists is ours to say; returns whether /run was made for it. */
+static bool resolved_lists(const struct resolv *h, const char *text)
+{
+	bool none = access(upstream, F_OK) < 0;
+	char path[96];
+
+	if (none) {
+		assert_int_equal(mount("vpnd", "/run", "tmpfs", 0, "size=64k"), 0);
+		assert_int_equal(mkdir("/run/systemd", 0755), 0);
+		assert_int_equal(mkdir("/run/systemd/resolve", 0755), 0);
+		put_file(upstream, "", 0);
+	}
+	snprintf(path, sizeof(path), "%s/listed", h->dir);
+	put_file(path, text, strlen(text));
+	assert_int_equal(mount(path, upstream, NULL, MS_BIND, NULL), 0);
+	return none;
+}
+
+/* As resolved 252 does it when the servers outside are those of a link: the tunnels' may be first. */
+static void names_of_gateways_are_asked_outside_however_many_servers_are_inside(void **state)
+{
+	struct resolv *h = *state;
+	struct ip servers[2], outside = {FAMILY_IPV4, {198, 51, 100, 9}};
+	pid_t fake = fake_new(h, NULL);
+	bool made = resolved_lists(h, "nameserver 10.99.0.53\nnameserver 10.99.0.54\n"
+				      "# Too many DNS servers configured.\n"
+				      "nameserver 10.99.0.55\nnameserver 198.51.100.9\n");
+
+	set_original(h, stub, sizeof(stub) - 1);
+	resolv_open(h);
+	for (uint8_t i = 0; i < 3; i++) {
+		struct dns_link link = dns_link_of(7u + i, (uint8_t)(53 + i));
+
+		assert_int_equal(dns_up(h->dns, &link, 0), 0);
+	}
+	settle(h);
+	assert_int_equal(dns_upstream(h->dns, servers, 2), 1);
+	assert_true(ip_equal(&servers[0], &outside));
+	resolv_close(h);
+	assert_int_equal(umount(upstream), 0);
+	assert_int_equal(made ? umount("/run") : 0, 0);
+	fake_end(fake);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, resolv_setup, resolv_teardown)
 
 int main(void)
@@ -275,6 +322,7 @@ int main(void)
 		TEST(a_resolved_that_refuses_is_replaced_by_the_file),
 		TEST(a_bus_that_dies_or_is_not_there_is_replaced_by_the_file),
 		TEST(what_resolved_was_told_is_taken_back_after_death),
+		TEST(names_of_gateways_are_asked_outside_however_many_servers_are_inside),
 	};
 
 	close(netns_new());
