@@ -282,7 +282,8 @@ static int append_servers(sd_bus_message *m, const struct dns_link *link)
 	return err < 0 ? err : sd_bus_message_close_container(m);
 }
 
-/* "." for routing only: with DNS_ALL every name is asked on this link and on no other. */
+/* "." for routing only: with DNS_ALL every name is asked on this link and on no other, but for those
+ * under a domain that another link has for itself. */
 static int append_domains(sd_bus_message *m, const struct dns_link *link)
 {
 	int err = sd_bus_message_open_container(m, 'a', "(sb)");
