@@ -1,10 +1,10 @@
 /* Everything that a bad network, a busy server and a slow user can do at once, drawn from a seed.
  *
- *	test_sim_faults                 1000 seeds, or as many as VPND_SIM_SEEDS says
- *	test_sim_faults --seeds N       that many
- *	test_sim_faults --seed N [-v]   one of them, -v with every packet and log line
- *	test_sim_faults --table [N]     success and time to connect by loss, N connections each
- *	test_sim_faults --connect SEED  one of them, as the table names it, with its trace */
+ *	test_sim_faults                     2500 seeds
+ *	test_sim_faults --seeds N [FIRST]   N seeds, FIRST (1) and the following
+ *	test_sim_faults --seed N [-v]       one of them, -v with every packet and log line
+ *
+ * seeds.py runs any number of them on all cores. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,16 +17,17 @@
 #include "tests/sim/world.h"
 
 enum {
-	SEEDS = 1000,
+	SEEDS = 2500,
 	FAULTS_LAST = 90000, /* ms from the beginning */
 	AFTERWARDS = 300000, /* then it must have come right, or given up with a reason */
+	CALM_PING = 5000,    /* ms between pings then */
 	TWICE = 50,          /* each so many seeds one is run again for the same trace */
 };
 
 static struct sim_host host;
 static uint64_t first_seed = 1, n_seeds = SEEDS;
 static bool verbose;
-static unsigned outcomes[REASONS], n_up, n_waiting;
+static unsigned outcomes[REASONS], n_up, n_waiting, n_wrong;
 
 /* ---- the draw ---- */
 
@@ -196,6 +197,17 @@ static void judge(struct world *w, const struct draw *d)
 	}
 }
 
+/* The others go on. */
+static void note_wrong(struct world *w)
+{
+	if (!*w->wrong)
+		return;
+	n_wrong++;
+	print_message("wrong: test_sim_faults --seed %llu -v: %s\n",
+		(unsigned long long)w->conf.seed, w->wrong);
+	*w->wrong = 0;
+}
+
 static uint64_t run(uint64_t seed)
 {
 	struct draw d = {.rng = seed};
@@ -209,130 +221,44 @@ static uint64_t run(uint64_t seed)
 	conf.trace = verbose;
 	struct world *w = world_new(&conf, &host);
 	draw_events(&d, w);
-	world_run(w, FAULTS_LAST + AFTERWARDS);
+	world_run(w, FAULTS_LAST);
+	w->conf.ping_every = CALM_PING;
+	world_run(w, AFTERWARDS);
 	judge(w, &d);
 	if (!w->ended)
 		world_disconnect(w);
 	uint64_t hash = sim_hash(w->sim);
-	if (*w->wrong)
-		print_error(
-			"see it: %s --seed %llu -v\n", "test_sim_faults", (unsigned long long)seed);
+	note_wrong(w);
 	world_free(w);
 	return hash;
+}
+
+static void print_outcomes(void)
+{
+	print_message("%llu seeds: %u up, %u waiting for an answer", (unsigned long long)n_seeds,
+		n_up, n_waiting);
+	for (int id = 0; id < REASONS; id++)
+		if (outcomes[id])
+			print_message(", %u %s", outcomes[id],
+				id ? reason_row((enum reason_id)id)->id : "ended by the user");
+	print_message(", %u wrong\n", n_wrong);
 }
 
 static void every_seed_comes_up_proven_or_ends_with_a_reason(void **state)
 {
 	(void)state;
-	for (uint64_t seed = first_seed; seed < first_seed + n_seeds; seed++) {
-		uint64_t hash = run(seed);
-
-		if (seed % TWICE == 0 && hash != run(seed))
-			fail_msg("seed %llu: two runs, two traces", (unsigned long long)seed);
-	}
-	print_message("%llu seeds: %u up", (unsigned long long)n_seeds, n_up);
-	for (int id = 0; id < REASONS; id++)
-		if (outcomes[id])
-			print_message(", %u %s", outcomes[id],
-				id ? reason_row((enum reason_id)id)->id : "ended by the user");
-	print_message(", %u waiting for an answer\n", n_waiting);
+	for (uint64_t seed = first_seed; seed < first_seed + n_seeds; seed++)
+		run(seed);
+	print_outcomes();
+	assert_int_equal(n_wrong, 0);
 }
 
-/* ---- loss against time ---- */
-
-static int by_size(const void *a, const void *b)
+static void a_seed_is_a_trace(void **state)
 {
-	msec x = *(const msec *)a, y = *(const msec *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-enum { SEEDS_OF_A_LOSS = 1000000 };
-
-/* Time from the command to the tunnel being up; 0: it did not come up. */
-static msec connect_once(uint64_t seed)
-{
-	unsigned loss = (unsigned)(seed / SEEDS_OF_A_LOSS - 1);
-	struct world_conf conf;
-
-	world_defaults(&conf, seed);
-	conf.trace = verbose;
-	for (int i = 0; i < SIM_ENDS; i++)
-		conf.way[i] = (struct sim_way){.loss = 10 * loss, .delay = 25};
-	struct world *w = world_new(&conf, &host);
-	bool up = world_until(w, world_is_up, SECONDS(300));
-	msec took = up ? w->up_at - w->began : 0;
-	if (!up && w->end.id == REASON_IKE_PSK_WRONG)
-		world_wrong(w, "the right key is called wrong");
-	if (!up) {
-		outcomes[w->end.id]++;
-		print_message("seed %llu: %s (%s)\n", (unsigned long long)seed,
-			reason_row(w->end.id)->id, w->end.evidence);
-	}
-	world_free(w);
-	return took;
-}
-
-struct row {
-	unsigned loss, connects, up;
-	msec p50, p95;
-};
-
-static struct row measure(unsigned loss, unsigned connects)
-{
-	struct row r = {.loss = loss, .connects = connects};
-	msec *took = calloc(connects, sizeof(*took));
-
-	assert_non_null(took);
-	for (unsigned i = 0; i < connects; i++) {
-		took[r.up] = connect_once(SEEDS_OF_A_LOSS * (loss + 1ull) + i);
-		r.up += took[r.up] != 0;
-	}
-	qsort(took, r.up, sizeof(*took), by_size);
-	if (r.up) {
-		r.p50 = took[r.up / 2];
-		r.p95 = took[r.up * 95 / 100];
-	}
-	free(took);
-	return r;
-}
-
-static void print_row(const struct row *r)
-{
-	print_message("%4u %%  %6.2f %%  %7.2f s  %7.2f s\n", r->loss, 100.0 * r->up / r->connects,
-		(double)r->p50 / 1000, (double)r->p95 / 1000);
-}
-
-static int table(unsigned connects)
-{
-	static const unsigned losses[] = {0, 1, 5, 10, 20, 30};
-
-	print_message("%u connections each, 50 ms round trip, loss each way\n"
-		      "  loss   success        p50        p95\n",
-		connects);
-	for (size_t i = 0; i < sizeof(losses) / sizeof(losses[0]); i++) {
-		struct row r = measure(losses[i], connects);
-		print_row(&r);
-	}
-	return 0;
-}
-
-/* The targets of 30, 20 and 10 % that a small sample can show. */
-static void loss_does_not_keep_us_from_connecting(void **state)
-{
-	static const struct {
-		unsigned loss, least; /* percent */
-		msec p95;
-	} targets[] = {{10, 100, SECONDS(7)}, {20, 99, SECONDS(16)}, {30, 98, SECONDS(40)}};
-
 	(void)state;
-	for (size_t i = 0; i < sizeof(targets) / sizeof(targets[0]); i++) {
-		struct row r = measure(targets[i].loss, 200);
-
-		print_row(&r);
-		assert_true(r.up * 100 >= targets[i].least * r.connects);
-		assert_true(r.p95 <= targets[i].p95);
-	}
+	for (uint64_t seed = first_seed; seed < first_seed + n_seeds; seed += TWICE)
+		if (run(seed) != run(seed))
+			fail_msg("seed %llu: two runs, two traces", (unsigned long long)seed);
 }
 
 /* ---- arguments ---- */
@@ -342,28 +268,13 @@ static bool number(const char *text, uint64_t *to)
 	return text && str_uint(text, 1, UINT32_MAX, to);
 }
 
-static int usage(void)
+static bool arguments(int argc, char **argv)
 {
-	print_error("usage: test_sim_faults [--seeds N | --seed N [-v] | --table [N] | --connect "
-		    "SEED]\n");
-	return 2;
-}
-
-static bool arguments(int argc, char **argv, uint64_t *connects)
-{
-	const char *seeds = getenv("VPND_SIM_SEEDS");
-
 	if (argc == 1)
-		return !seeds || number(seeds, &n_seeds);
-	if (strcmp(argv[1], "--table") == 0) {
-		*connects = 1000;
-		return argc == 2 || number(argv[2], connects);
-	}
+		return true;
 	if (strcmp(argv[1], "--seeds") == 0)
-		return number(argv[2], &n_seeds);
-	verbose = strcmp(argv[1], "--connect") == 0;
-	if (verbose)
-		return number(argv[2], &first_seed) && first_seed >= SEEDS_OF_A_LOSS;
+		return argc <= 4 && number(argv[2], &n_seeds) &&
+		       (argc == 3 || number(argv[3], &first_seed));
 	n_seeds = 1;
 	verbose = argc == 4 && strcmp(argv[3], "-v") == 0;
 	return strcmp(argv[1], "--seed") == 0 && number(argv[2], &first_seed);
@@ -373,19 +284,16 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_seed_comes_up_proven_or_ends_with_a_reason),
-		cmocka_unit_test(loss_does_not_keep_us_from_connecting),
+		cmocka_unit_test(a_seed_is_a_trace),
 	};
-	uint64_t connects = 0;
 	int failed;
 
-	if (!arguments(argc, argv, &connects))
-		return usage();
+	if (!arguments(argc, argv)) {
+		print_error("usage: test_sim_faults [--seeds N [FIRST] | --seed N [-v]]\n");
+		return 2;
+	}
 	sim_host_open(&host);
-	if (argc > 1 && strcmp(argv[1], "--connect") == 0)
-		failed = !connect_once(first_seed);
-	else if (connects)
-		failed = table((unsigned)connects);
-	else if (argc > 1)
+	if (argc > 1)
 		failed = _cmocka_run_group_tests("faults", tests, 1, NULL, NULL);
 	else
 		failed = cmocka_run_group_tests(tests, NULL, NULL);
