@@ -13,6 +13,7 @@ enum {
 	EVENTS_MAX = 16,
 	CLOSE_PATIENCE = 3000, /* ms for the whole farewell */
 	PPP_FAREWELL = 1000,   /* ms of it for PPP's own */
+	PAIR_DOUBTED = 10000,  /* ms of asking through ESP without an answer; doubling */
 	PATH_MTU_DEFAULT = 1500,
 	MTU_MOST = 1400, /* Windows' MRU; servers and paths are used to it */
 	MTU_LEAST = 576,
@@ -34,6 +35,8 @@ struct stack {
 	enum closing closing;
 	msec close_by;
 	msec ppp_close_by;
+	msec asked_at; /* first of the requests since anything came through ESP */
+	msec doubt_at; /* asked until then, the pair is doubted */
 	uint16_t mtu;
 	bool up, failed;
 	struct stack_event events[EVENTS_MAX];
@@ -615,14 +618,22 @@ static void tick_closing(struct stack *s, msec now, struct io *out)
 		say_goodbye(s, now, out);
 }
 
-/* L2TP asks again. If nothing has come through ESP at all, the gateway may lack the pair. */
+/* L2TP or PPP asks, or asks again, and nothing may have come through ESP for a while: does the
+ * gateway have the pair? At the beginning our message 3 may be lost, later its Delete. */
 static void doubt_pair(struct stack *s, msec now, struct io *out)
 {
 	struct io io = {0};
+	msec heard_at = esp_last_in(s->esp);
 
-	if (esp_last_in(s->esp))
-		return;
-	ike_sa_unanswered(s->ike, now, &io);
+	if (!heard_at) {
+		ike_sa_unanswered(s->ike, now, &io);
+	} else if (heard_at >= s->asked_at) {
+		s->asked_at = now;
+		s->doubt_at = now + PAIR_DOUBTED;
+	} else if (now >= s->doubt_at) {
+		s->doubt_at = now + 2 * (now - s->asked_at);
+		ike_sa_doubted(s->ike, now, &io);
+	}
 	from_ike(&io, out);
 }
 
@@ -634,16 +645,14 @@ void stack_tick(struct stack *s, msec now, struct io *out)
 		return;
 	ike_tick(s->ike, now, &ike);
 	from_ike(&ike, out);
-	if (s->l2tp) {
+	if (s->l2tp)
 		l2tp_tick(s->l2tp, now, &l2tp);
-		if (l2tp.down.head)
-			doubt_pair(s, now, out);
-		from_l2tp(s, &l2tp, now, out);
-	}
-	if (s->ppp) {
+	if (s->ppp)
 		ppp_tick(s->ppp, now, &ppp);
-		from_ppp(s, &ppp, now, out);
-	}
+	if (l2tp.down.head || ppp.down.head)
+		doubt_pair(s, now, out);
+	from_l2tp(s, &l2tp, now, out);
+	from_ppp(s, &ppp, now, out);
 	pump(s, now, out);
 	tick_closing(s, now, out);
 }

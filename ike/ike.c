@@ -374,6 +374,16 @@ void ike_sa_unanswered(struct ike *ike, msec now, struct io *out)
 	}
 }
 
+void ike_sa_doubted(struct ike *ike, msec now, struct io *out)
+{
+	if (over(ike) || !ike_pair_usable(ike) || ike_quick_busy(ike, NULL))
+		return;
+	log_info(ike->env->log, "ike", "nothing comes through ESP any more: trying a new pair");
+	ike->pairs_doubted = true;
+	ike->quick_wanted = true;
+	settle(ike, now, out);
+}
+
 void ike_rekey(struct ike *ike, uint32_t spi_in, msec now, struct io *out)
 {
 	const struct pair *pair = ike_pair_find(ike, spi_in, false);

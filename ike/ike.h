@@ -116,6 +116,10 @@ void ike_sa_used(struct ike *ike, uint32_t spi_in, msec now, struct io *out);
  * lost, so it is said once more. */
 void ike_sa_unanswered(struct ike *ike, msec now, struct io *out);
 
+/* We have asked on the pair in use for long and nothing comes any more, though it did before: the
+ * peer may have deleted the pair, and its Delete be lost. Another one is negotiated. */
+void ike_sa_doubted(struct ike *ike, msec now, struct io *out);
+
 /* Anything authentic came from the peer (ESP): it is alive, DPD may rest. */
 void ike_peer_alive(struct ike *ike, msec now);
 

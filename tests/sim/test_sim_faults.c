@@ -1,6 +1,6 @@
 /* Everything that a bad network, a busy server and a slow user can do at once, drawn from a seed.
  *
- *	test_sim_faults                     2500 seeds
+ *	test_sim_faults                     2500 seeds, and what seeds have found
  *	test_sim_faults --seeds N [FIRST]   N seeds, FIRST (1) and the following
  *	test_sim_faults --seed N [-v]       one of them, -v with every packet and log line
  *
@@ -261,6 +261,89 @@ static void a_seed_is_a_trace(void **state)
 			fail_msg("seed %llu: two runs, two traces", (unsigned long long)seed);
 }
 
+/* ---- what seeds have found ---- */
+
+/* The gateway deletes its pairs, and its Delete is lost. */
+static void lose_a_delete(struct world *w)
+{
+	world_at(w, 0, DO_CUT, SIM_CLIENT + 1);
+	world_at(w, 0, DO_DELETE_ESP, 0);
+	world_at(w, 1, DO_HEAL, 0);
+	world_run(w, 2);
+}
+
+static bool has_logged_in(const struct world *w)
+{
+	struct gateway_status st;
+
+	gateway_get_status(w->gateway, &st);
+	return st.logins;
+}
+
+static bool has_pair_again(const struct world *w)
+{
+	struct gateway_status st;
+
+	gateway_get_status(w->gateway, &st);
+	return st.pairs;
+}
+
+/* Seed 70731: with its IKE alive, nothing but the silence shows that the gateway has no pair. */
+static void a_lost_delete_does_not_end_a_connect(void **state)
+{
+	struct world_conf conf;
+
+	(void)state;
+	world_defaults(&conf, 1);
+	conf.way[SIM_CLIENT].delay = conf.way[SIM_GATEWAY].delay = 25;
+	struct world *w = world_new(&conf, &host);
+	assert_true(world_until(w, has_logged_in, SECONDS(5)));
+	lose_a_delete(w);
+	assert_false(has_pair_again(w));
+	assert_true(world_until(w, world_is_up, SECONDS(20)));
+	assert_true(world_pings_pass(w, 5));
+	world_disconnect(w);
+	world_free(w);
+}
+
+static void a_lost_delete_does_not_end_an_idle_tunnel(void **state)
+{
+	struct world_conf conf;
+
+	(void)state;
+	world_defaults(&conf, 1);
+	conf.way[SIM_CLIENT].delay = conf.way[SIM_GATEWAY].delay = 25;
+	struct world *w = world_new(&conf, &host);
+	assert_true(world_until(w, world_is_up, SECONDS(5)));
+	lose_a_delete(w);
+	assert_true(
+		world_until(w, has_pair_again, SECONDS(35))); /* the echo after 20 s, 10 s more */
+	world_run(w, SECONDS(5));
+	assert_true(world_pings_pass(w, 5));
+	assert_int_equal(w->ups, 1);
+	world_disconnect(w);
+	world_free(w);
+}
+
+/* A gateway that drops ESP and answers IKE is asked for new pairs seldom, and given up in time. */
+static void silence_on_every_pair_is_no_storm(void **state)
+{
+	struct gateway_status before, after;
+	struct world_conf conf;
+
+	(void)state;
+	world_defaults(&conf, 1);
+	struct world *w = world_new(&conf, &host);
+	assert_true(world_until(w, world_is_up, SECONDS(5)));
+	gateway_get_status(w->gateway, &before);
+	world_at(w, 0, DO_SILENCE, true);
+	assert_true(world_until(w, world_has_ended, SECONDS(130)));
+	assert_int_equal(w->end.id, REASON_LINK_LOST);
+	gateway_get_status(w->gateway, &after);
+	assert_in_range(after.quick_modes - before.quick_modes, 2, 4);
+	world_free(w);
+}
+
 /* ---- arguments ---- */
 
 static bool number(const char *text, uint64_t *to)
@@ -285,6 +368,9 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_seed_comes_up_proven_or_ends_with_a_reason),
 		cmocka_unit_test(a_seed_is_a_trace),
+		cmocka_unit_test(a_lost_delete_does_not_end_a_connect),
+		cmocka_unit_test(a_lost_delete_does_not_end_an_idle_tunnel),
+		cmocka_unit_test(silence_on_every_pair_is_no_storm),
 	};
 	int failed;
 
