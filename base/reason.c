@@ -53,7 +53,7 @@ static const struct reason_row table[REASONS] = {
 		"Start the VPN service on the server, or check the key gateway.", false},
 	[REASON_IKE_NO_PROPOSAL] = {"IKE-NO-PROPOSAL", STAGE_IKE, 788, EXIT_CONNECT_FAILED,
 		"the gateway accepts none of the IKE suites we offered",
-		"Try proposals = compatible, then proposals = legacy, in the file of %s.", true},
+		"Try proposals = compatible, then proposals = legacy, in the file of %s, or name its suite in the key ike.", true},
 	[REASON_IKE_PSK_WRONG] = {"IKE-PSK-WRONG", STAGE_IKE, 789, EXIT_AUTH_REFUSED,
 		"the pre-shared key is probably wrong",
 		"Compare the key psk of %s with the server's, also blanks and case.", true},
