@@ -199,11 +199,13 @@ static void take_avp(
 		return;
 	}
 	if (a->hidden && (!rule->may_hide || !unhide(m, a, key, *vector))) {
+		m->fault_hidden |= a->mandatory;
 		if (a->mandatory)
 			fault(m, L2TP_ERROR_VALUE, "%s cannot be unhidden", rule->name);
 		return;
 	}
 	if (a->value.n < rule->min || a->value.n > rule->max) {
+		m->fault_hidden |= a->mandatory && a->hidden;
 		if (a->mandatory)
 			fault(m, L2TP_ERROR_LENGTH, "%s of %zu octets", rule->name, a->value.n);
 		return;

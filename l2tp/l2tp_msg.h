@@ -102,6 +102,7 @@ struct l2tp_msg {
 	struct slice avp[AVP_TYPES];
 	enum l2tp_error fault;      /* the first thing wrong, to be sent with result 2 */
 	char text[L2TP_FAULT_TEXT]; /* in words of ours */
+	bool fault_hidden;          /* in a hidden AVP: the tunnel secret may be another */
 	size_t used;
 	uint8_t store[L2TP_STORE]; /* unhidden values; integers to be sent */
 };

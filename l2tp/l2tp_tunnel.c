@@ -347,6 +347,17 @@ static bool is_fatal(const struct l2tp *t, uint16_t type)
 	return is_live(t) && !harmless;
 }
 
+static void faulty(struct l2tp *t, const struct l2tp_msg *m, msec now)
+{
+	if (!m->fault_hidden)
+		broken(t, m->type, m->fault, m->text, now);
+	else if (t->key.secret.n)
+		not_authorized(t, "the server hides values with another tunnel secret", now);
+	else
+		not_authorized(
+			t, "the server hides values with a tunnel secret and none is set", now);
+}
+
 /* The first message of the server, whatever becomes of it, tells where our answers go. */
 static void learn_tunnel(struct l2tp *t, const struct l2tp_msg *m)
 {
@@ -373,7 +384,7 @@ void tunnel_deliver(struct l2tp *t, const struct pkt *p, msec now)
 		if (!is_addressed(t, &in))
 			t->bad++;
 		else if (verdict == L2TP_PARSE_FAULT && is_fatal(t, m.type))
-			broken(t, m.type, m.fault, m.text, now);
+			faulty(t, &m, now);
 		else
 			step(t, &in);
 	}
