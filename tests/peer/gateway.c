@@ -24,6 +24,7 @@ struct gateway {
 	struct addr client[LANES];
 	uint32_t spi_in[ESP_PAIRS_MAX], spi_out[ESP_PAIRS_MAX];
 	unsigned pairs;
+	bool returns_elsewhere; /* what goes out arrives at somebody else behind the client's NAT */
 	uint32_t handed_out[HANDED_OUT];
 	unsigned n_handed_out;
 	unsigned main_modes, quick_modes; /* before the last restart */
@@ -124,6 +125,7 @@ static void install(struct gateway *g, const struct sa_pair *pair, msec now, str
 	if (esp_install(g->esp, pair, now) != 0)
 		return;
 	esp_use(g->esp, pair->in.spi);
+	g->returns_elsewhere = g->conf.port_taken && pair->remote_port == L2TP_PORT;
 	if (g->conf.deletes_replaced && g->pairs) /* what is on its way is still taken */
 		ike_peer_delete_esp(g->ike, g->spi_in[g->pairs - 1], now, ike);
 	g->spi_in[g->pairs] = pair->in.spi;
@@ -169,7 +171,7 @@ static void seal(struct gateway *g, struct pktq *messages, msec now, struct io *
 	if (!messages->head)
 		return;
 	esp_send(g->esp, messages, now, &io);
-	if (g->conf.drops_esp)
+	if (g->conf.drops_esp || g->returns_elsewhere)
 		pktq_free(&io.down);
 	if (g->conf.corrupts_esp)
 		corrupt(&io.down);

@@ -45,6 +45,7 @@ struct gateway_conf {
 	bool own_order;  /* its first suite that was offered, not the client's first it takes */
 	bool natt_draft; /* speaks draft 02 of NAT traversal, not RFC 3947 */
 	uint32_t vids;   /* more vendor IDs: bits 1 << enum ike_vid */
+	bool late_vids; /* Cisco IOS: those come in message 4, in message 2 that of NAT traversal */
 	enum dh_group rekey_pfs;   /* its own quick modes have a KE payload of this group */
 	bool drops_pairs_with_ike; /* no IKE SA, no ESP */
 	bool never_repeats;        /* its own messages of quick mode */
@@ -65,11 +66,18 @@ struct gateway_conf {
 	uint16_t window;
 	msec hello_every;
 	bool length_in_data, sequence_in_data;
+	bool needs_sequence; /* accel-ppp: drops data without sequence numbers */
+	bool hides_avps;     /* accel-ppp: with a secret, everything that may be hidden is */
+	bool slow_repeats;   /* accel-ppp: says a control message again after 1, 2, 4, 8, 16 s */
+	bool strict_sccrq;   /* Yamaha: takes the AVPs of Windows in their order, nothing else */
+	bool port_taken;     /* Windows: behind the client's NAT another has source port 1701 */
 
 	/* PPP */
 	uint16_t auths[GATEWAY_AUTHS]; /* asked for in turn as they are Nak'ed: 0xc227, 0xc223... */
 	bool rejects_magic;
 	bool asks_for_much; /* LCP options of Windows: PFC, ACFC, callback, multilink */
+	bool compresses;    /* mpd5: PFC and ACFC alone, which are granted */
+	uint16_t mru;       /* asked for; 0: not */
 	bool no_message;    /* Success without M= */
 	msec lcp_delay;     /* before it sends its first request */
 	msec login_delay;   /* before the verdict */

@@ -171,11 +171,13 @@ static uint8_t nat_d_type(const struct gateway_conf *conf)
 	return conf->natt_draft ? IKE_NATD_DRAFT : IKE_NATD;
 }
 
-static void put_vids(const struct gateway_conf *conf, bool natt, struct ike_build *b)
+/* For message 2 or 4. */
+static void put_vids(
+	const struct gateway_conf *conf, unsigned number, bool natt, struct ike_build *b)
 {
-	if (natt)
+	if (natt && number == 2)
 		ike_put(b, IKE_VID, ike_vid_octets(natt_vid(conf)));
-	for (enum ike_vid vid = 0; vid < VIDS; vid++)
+	for (enum ike_vid vid = 0; vid < VIDS && number == (conf->late_vids ? 4 : 2); vid++)
 		if (conf->vids >> vid & 1 && ike_vid_octets(vid).n)
 			ike_put(b, IKE_VID, ike_vid_octets(vid));
 }
@@ -251,7 +253,7 @@ static void message1(struct ike_peer *p, const struct ike_hdr *h, struct slice m
 	size_t mark = ike_payload_open(&b, IKE_SA);
 	ike_accept_put(&b.w, chosen, slice(NULL, 0));
 	ike_payload_close(&b, mark);
-	put_vids(p->conf, p1->natt, &b);
+	put_vids(p->conf, 2, p1->natt, &b);
 	peer_emit(p, p1, ike_build_close(&b), &p1->last, out);
 }
 
@@ -337,6 +339,7 @@ static void message3(struct ike_peer *p, struct phase1 *p1, const struct ike_hdr
 	ike_build_open(&b, buf, sizeof(buf), &reply);
 	ike_put(&b, IKE_KE, dh_public(p1->dh));
 	ike_put(&b, IKE_NONCE, slice(p1->nr, NONCE));
+	put_vids(p->conf, 4, p1->natt, &b);
 	if (p1->natt)
 		put_nat_d(p, p1, &b);
 	peer_emit(p, p1, ike_build_close(&b), &p1->last, out);

@@ -23,6 +23,7 @@ struct l2tp_peer {
 	unsigned n_queue;
 	struct retry retry;
 	msec hello_due;
+	msec again; /* slow_repeats: the last interval */
 	uint8_t challenge[CHALLENGE];
 	unsigned sessions;
 };
@@ -85,6 +86,60 @@ static void emit_zlb(struct l2tp_peer *p, struct pktq *out)
 	pktq_put(out, pkt);
 }
 
+enum { SLOW_FIRST = 1000, SLOW_CAP = 16000 };
+
+static void fly(struct l2tp_peer *p, msec now, struct pktq *out)
+{
+	emit_copy(p, p->queue[0], out);
+	retry_start(&p->retry, PATIENCE_EXCHANGE, 0, p->env, now);
+	if (p->conf->slow_repeats)
+		p->retry.due = now + (p->again = SLOW_FIRST);
+}
+
+static void fly_again(struct l2tp_peer *p, msec now, struct pktq *out)
+{
+	if (p->conf->slow_repeats)
+		p->retry.due = now + (p->again = msec_min(2 * p->again, SLOW_CAP));
+	emit_copy(p, p->queue[0], out);
+}
+
+/* RFC 2661, 4.3: a Random Vector, and what may be hidden behind it. */
+static void hide(const struct l2tp_peer *p, struct slice plain, struct wr *w)
+{
+	const struct avp_key key = {.crypto = p->env->crypto, .secret = p->conf->l2tp_secret};
+	uint8_t vector[CHALLENGE];
+	struct rd r = rd_of(plain);
+	struct avp a;
+
+	env_random(p->env, vector, sizeof(vector));
+	while (avp_next(&r, &a)) {
+		if (!avp_rule(0, a.type)->may_hide)
+			avp_put(w, (enum avp_type)a.type, a.value);
+		else if (!avp_put_hidden(w, &key, slice(vector, sizeof(vector)),
+				 (enum avp_type)a.type, a.value, slice("padding", a.type % 8)))
+			w->bad = true;
+		if (a.type == AVP_MESSAGE_TYPE)
+			avp_put(w, AVP_RANDOM_VECTOR, slice(vector, sizeof(vector)));
+	}
+}
+
+static void build(const struct l2tp_peer *p, const struct l2tp_msg *m, const struct l2tp_head *h,
+	struct wr *w)
+{
+	uint8_t plain[CONTROL], hidden[CONTROL];
+	struct wr in = wr_of(plain, sizeof(plain)), out = wr_of(hidden, sizeof(hidden));
+
+	if (!p->conf->hides_avps || !p->conf->l2tp_secret.n) {
+		l2tp_msg_build(m, h, w);
+		return;
+	}
+	l2tp_msg_build(m, h, &in);
+	hide(p, slice(plain + L2TP_HEAD, wr_len(&in) - L2TP_HEAD), &out);
+	w->bad |= in.bad || out.bad;
+	l2tp_head_put(w, h, wr_len(&out));
+	wr_put(w, wr_slice(&out));
+}
+
 static void enqueue(
 	struct l2tp_peer *p, const struct l2tp_msg *m, uint16_t session, msec now, struct pktq *out)
 {
@@ -97,13 +152,11 @@ static void enqueue(
 	if (!pkt)
 		return;
 	struct wr w = pkt_wr(pkt);
-	l2tp_msg_build(m, &h, &w);
+	build(p, m, &h, &w);
 	pkt_wrote(pkt, &w);
 	p->queue[p->n_queue++] = pkt;
-	if (p->n_queue == 1) {
-		emit_copy(p, pkt, out);
-		retry_start(&p->retry, PATIENCE_EXCHANGE, 0, p->env, now);
-	}
+	if (p->n_queue == 1)
+		fly(p, now, out);
 }
 
 /* The client has everything before `nr`. */
@@ -115,10 +168,8 @@ static void acknowledged(struct l2tp_peer *p, uint16_t nr, msec now, struct pktq
 	memmove(p->queue, p->queue + 1, --p->n_queue * sizeof(p->queue[0]));
 	p->ns++;
 	retry_stop(&p->retry);
-	if (p->n_queue > 0) {
-		emit_copy(p, p->queue[0], out);
-		retry_start(&p->retry, PATIENCE_EXCHANGE, 0, p->env, now);
-	}
+	if (p->n_queue > 0)
+		fly(p, now, out);
 }
 
 /* ---- messages ---- */
@@ -141,8 +192,37 @@ static void refuse_tunnel(struct l2tp_peer *p, uint16_t result, uint16_t error, 
 	enqueue(p, &m, 0, now, out);
 }
 
-static void accept_tunnel(
-	struct l2tp_peer *p, const struct l2tp_msg *in, msec now, struct pktq *out)
+/* Exactly what Windows sends? Names and numbers of the client's own may be any. */
+static bool is_like_windows(struct slice avps)
+{
+	static const struct {
+		enum avp_type type;
+		bool mandatory;
+		uint8_t len, value[4]; /* len 0: any */
+	} want[] = {
+		{AVP_MESSAGE_TYPE, true, 2, {0, L2TP_SCCRQ}},
+		{AVP_PROTOCOL_VERSION, true, 2, {1, 0}},
+		{AVP_FRAMING_CAPABILITIES, true, 4, {0, 0, 0, 1}},
+		{AVP_BEARER_CAPABILITIES, true, 4, {0}},
+		{AVP_FIRMWARE_REVISION, false, 2, {0x0a, 0}},
+		{AVP_HOST_NAME, true, 0, {0}},
+		{AVP_VENDOR_NAME, false, 0, {0}},
+		{AVP_ASSIGNED_TUNNEL_ID, true, 0, {0}},
+		{AVP_RECEIVE_WINDOW_SIZE, true, 2, {0, 8}},
+	};
+	struct rd r = rd_of(avps);
+	struct avp a;
+
+	for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++)
+		if (!avp_next(&r, &a) || a.type != want[i].type || a.hidden || a.reserved ||
+			a.vendor || a.mandatory != want[i].mandatory ||
+			(want[i].len && !slice_equal(a.value, slice(want[i].value, want[i].len))))
+			return false;
+	return rd_left(&r) == 0;
+}
+
+static void accept_tunnel(struct l2tp_peer *p, const struct l2tp_msg *in, struct slice avps,
+	msec now, struct pktq *out)
 {
 	struct l2tp_msg m;
 	uint8_t response[16];
@@ -150,6 +230,10 @@ static void accept_tunnel(
 	p->own_tunnel = env_random_id16(p->env);
 	if (p->conf->stop_text) {
 		refuse_tunnel(p, L2TP_STOP_ERROR, L2TP_ERROR_VENDOR, p->conf->stop_text, now, out);
+		return;
+	}
+	if (p->conf->strict_sccrq && !is_like_windows(avps)) {
+		refuse_tunnel(p, L2TP_STOP_ERROR, L2TP_ERROR_UNKNOWN_AVP, "", now, out);
 		return;
 	}
 	l2tp_msg_init(&m, L2TP_SCCRP);
@@ -202,7 +286,7 @@ static void take_message(struct l2tp_peer *p, struct slice avps, msec now, struc
 		return;
 	switch ((enum l2tp_message)m.type) {
 	case L2TP_SCCRQ:
-		accept_tunnel(p, &m, now, out);
+		accept_tunnel(p, &m, avps, now, out);
 		break;
 	case L2TP_SCCCN:
 		check_client(p, &m, now, out);
@@ -285,7 +369,7 @@ void l2tp_peer_recv(
 		if (!p->conf->l2tp_silent)
 			take_control(p, pkt_slice(in), now, out);
 	} else if (p->session && l2tp_data_strip(in, &d) && d.tunnel == p->own_tunnel &&
-		   d.session == p->own_session) {
+		   d.session == p->own_session && (!p->conf->needs_sequence || d.flags & L2TP_S)) {
 		pktq_put(frames, in);
 		return;
 	}
@@ -317,7 +401,7 @@ void l2tp_peer_tick(struct l2tp_peer *p, msec now, struct pktq *out)
 	switch (retry_tick(&p->retry, p->env, now)) {
 	case RETRY_SEND:
 		if (p->n_queue)
-			emit_copy(p, p->queue[0], out);
+			fly_again(p, now, out);
 		break;
 	case RETRY_GIVE_UP:
 		forget(p);

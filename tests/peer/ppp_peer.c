@@ -84,6 +84,20 @@ static void put_much(struct wr *w)
 	opt_put(w, OPT_DISCRIMINATOR, slice(discriminator, sizeof(discriminator)));
 }
 
+/* What it asks for and has been granted everywhere. */
+static void put_own(const struct gateway_conf *conf, struct wr *w)
+{
+	uint8_t mru[2];
+
+	put_u16(mru, conf->mru);
+	if (conf->mru)
+		opt_put(w, OPT_MRU, slice(mru, sizeof(mru)));
+	if (conf->compresses) {
+		opt_put(w, OPT_PFC, slice(NULL, 0));
+		opt_put(w, OPT_ACFC, slice(NULL, 0));
+	}
+}
+
 static void ask(struct ppp_peer *p, struct half *h, bool anew, msec now, struct pktq *out)
 {
 	uint8_t buf[64];
@@ -92,6 +106,7 @@ static void ask(struct ppp_peer *p, struct half *h, bool anew, msec now, struct 
 	if (h->protocol == PPP_LCP) {
 		if (p->auth < GATEWAY_AUTHS && p->conf->auths[p->auth] && !p->conf->no_auth)
 			put_auth(&w, p->conf->auths[p->auth]);
+		put_own(p->conf, &w);
 		if (p->conf->asks_for_much && !p->plain)
 			put_much(&w);
 	} else {

@@ -1,4 +1,6 @@
-/* A thousand connections in one process: after the first few neither heap nor packets grow. */
+/* Many connections in one process: after the first few neither heap nor packets grow.
+ *
+ *	test_sim_memory [N]     N connections (1000) one after the other */
 #include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -6,15 +8,17 @@
 #include <stdio.h>
 #include <cmocka.h>
 
+#include "base/str.h"
 #include "tests/sim/world.h"
 
 #ifdef __SANITIZE_ADDRESS__
 size_t __sanitizer_get_current_allocated_bytes(void); /* gcc has it without a header */
 #endif
 
-enum { CONNECTIONS = 1000, WARM = 100, SLACK = 16 * 1024, CONNECTED_MOST = 512 * 1024 };
+enum { WARM = 100, SLACK = 16 * 1024, CONNECTED_MOST = 512 * 1024 };
 
 static struct sim_host host;
+static uint64_t connections = 1000;
 
 /* Octets that are in use now. */
 static size_t heap(void)
@@ -39,19 +43,21 @@ static void connect_once(uint64_t seed)
 	world_free(w);
 }
 
-static void a_thousand_connections_leave_nothing(void **state)
+static void many_connections_leave_nothing(void **state)
 {
 	size_t warm = 0;
 
 	(void)state;
-	for (uint64_t seed = 1; seed <= CONNECTIONS; seed++) {
+	for (uint64_t seed = 1; seed <= connections; seed++) {
 		connect_once(seed);
 		if (seed == WARM)
 			warm = heap();
 	}
 	size_t now = heap();
-	print_message("heap after %d connections %zu octets, after %d %zu\n", WARM, warm,
-		CONNECTIONS, now);
+	print_message(
+		"figure: heap after %d connections %zu octets, after %llu %zu (goal: at most %d "
+		"more)\n",
+		WARM, warm, (unsigned long long)connections, now, SLACK);
 	assert_true(now <= warm + SLACK);
 }
 
@@ -69,7 +75,8 @@ static void a_connected_client_is_small(void **state)
 	size_t before = heap();
 	conn_free(w->conn);
 	size_t of_one = before - heap();
-	print_message("a connected client holds %zu octets\n", of_one);
+	print_message(
+		"figure: a connected client holds %zu octets (goal %d)\n", of_one, CONNECTED_MOST);
 	assert_true(of_one < CONNECTED_MOST);
 	w->conn = NULL;
 	world_free(w);
@@ -96,14 +103,18 @@ static void an_idle_hour_costs_nothing(void **state)
 	world_free(w);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_thousand_connections_leave_nothing),
+		cmocka_unit_test(many_connections_leave_nothing),
 		cmocka_unit_test(a_connected_client_is_small),
 		cmocka_unit_test(an_idle_hour_costs_nothing),
 	};
 
+	if (argc > 2 || (argc == 2 && !str_uint(argv[1], WARM, UINT32_MAX, &connections))) {
+		print_error("usage: test_sim_memory [N], %d connections or more\n", WARM);
+		return 2;
+	}
 	sim_host_open(&host);
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 	sim_host_close(&host);
