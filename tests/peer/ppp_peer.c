@@ -293,6 +293,13 @@ static void judge_ipcp(
 		opt_put(nak, o->type, ip_slice(give));
 }
 
+/* Whoever waits for the other's request asks again too. RFC 1661, 4.1: TO+ in Ack-Rcvd. */
+static void stop_when_open(struct half *h)
+{
+	if (h->ours && h->theirs)
+		retry_stop(&h->retry);
+}
+
 static void judge(struct ppp_peer *p, struct half *h, const struct ppp_packet *packet, msec now,
 	struct pktq *out)
 {
@@ -312,6 +319,7 @@ static void judge(struct ppp_peer *p, struct half *h, const struct ppp_packet *p
 
 		emit(p, h->protocol, PPP_CONF_ACK, packet->id, packet->data, out);
 		h->theirs = true;
+		stop_when_open(h);
 		if (was_open && h->protocol == PPP_IPCP) { /* RFC 1661, 4.1: RCR+ in Opened */
 			h->ours = false;
 			ask(p, h, true, now, out);
@@ -361,7 +369,7 @@ static void take_control(
 		if (packet.id != h->id || h->ours)
 			break;
 		h->ours = true;
-		retry_stop(&h->retry);
+		stop_when_open(h);
 		if (h->theirs && h->protocol == PPP_LCP)
 			lcp_opened(p, now, out);
 		break;
@@ -462,6 +470,7 @@ static void tick_half(struct ppp_peer *p, struct half *h, msec now, struct pktq 
 {
 	switch (retry_tick(&h->retry, p->env, now)) {
 	case RETRY_SEND:
+		h->ours = false;
 		ask(p, h, false, now, out);
 		break;
 	case RETRY_GIVE_UP:
