@@ -152,6 +152,7 @@ static bool is_allowed(const struct draw *d, enum reason_id id)
 	case REASON_PASSWORD_NEEDED:
 		return d->refused;
 	case REASON_IKE_PSK_WRONG: /* who forges message 3 can do this */
+	case REASON_IKE_PEER_AUTH:
 	case REASON_IKE_NO_PROPOSAL:
 	case REASON_IKE_FAIL:
 		return d->forged;
@@ -161,6 +162,7 @@ static bool is_allowed(const struct draw *d, enum reason_id id)
 	case REASON_PPP_MUTUAL_AUTH:
 	case REASON_PPP_AUTH_METHOD:
 	case REASON_PPP_ADDRESS_BAD:
+	case REASON_PPP_NO_ADDRESS:
 	case REASON_PPP_LOOPBACK:
 	case REASON_PPP_NOT_CONVERGING:
 	case REASON_IKE_QM_REFUSED:
