@@ -45,6 +45,7 @@ enum { PRIVATE_MAX = 80 };
 struct dh {
 	const struct dh_row *row;
 	struct crypto *crypto;
+	unsigned more_users;
 	BIGNUM *x; /* private value (MODP, ECP) */
 	BIGNUM *p; /* MODP */
 	EC_GROUP *ec;
@@ -234,9 +235,15 @@ struct dh *dh_new(const struct env *env, enum dh_group group)
 	return dh;
 }
 
+struct dh *dh_share(struct dh *dh)
+{
+	dh->more_users++;
+	return dh;
+}
+
 void dh_free(struct dh *dh)
 {
-	if (!dh)
+	if (!dh || dh->more_users-- > 0)
 		return;
 	BN_clear_free(dh->x);
 	BN_free(dh->p);

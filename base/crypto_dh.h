@@ -41,7 +41,10 @@ struct dh *dh_new(const struct env *env, enum dh_group group);
 /* The same from a given private value (test vectors); big endian, curve25519 as RFC 7748. */
 struct dh *dh_of(struct crypto *c, enum dh_group group, struct slice private_value);
 
-/* Wipes. NULL is allowed. */
+/* The same again, for one who frees it too. */
+struct dh *dh_share(struct dh *dh);
+
+/* The last one wipes. NULL is allowed. */
 void dh_free(struct dh *dh);
 
 /* Our public value, dh_public_len() octets, valid as long as dh. */

@@ -264,46 +264,28 @@ void ike_close(struct ike *ike, msec now, struct io *out)
 
 /* ---- receiving ---- */
 
-static bool is_zero(const uint8_t cookie[IKE_COOKIE])
-{
-	static const uint8_t zero[IKE_COOKIE] = {0};
-
-	return memcmp(cookie, zero, IKE_COOKIE) == 0;
-}
-
-/* The SA of these cookies. Message 2 brings the responder's cookie, message 1 repeated has none. */
 static struct phase1 *find_sa(const struct ike *ike, const struct ike_hdr *hdr)
 {
-	for (struct phase1 *sa = ike->sas; sa; sa = sa->next) {
-		bool learning =
-			sa->initiator ? sa->awaits == 2 : sa->awaits == 3 && is_zero(hdr->cookie_r);
-
-		if (sa->dead || memcmp(sa->cookie_i, hdr->cookie_i, IKE_COOKIE) != 0)
-			continue;
-		if (learning || memcmp(sa->cookie_r, hdr->cookie_r, IKE_COOKIE) == 0)
-			return sa;
-	}
-	return NULL;
-}
-
-/* Our half-open main mode with another responder cookie: a second message 2, or a notify of a
- * server that keeps no state for what it refuses. */
-static struct phase1 *find_half_open(const struct ike *ike, const struct ike_hdr *hdr)
-{
 	for (struct phase1 *sa = ike->sas; sa; sa = sa->next)
-		if (!sa->dead && !sa->up && sa->initiator &&
-			memcmp(sa->cookie_i, hdr->cookie_i, IKE_COOKIE) == 0)
+		if (ike_phase1_fits(sa, hdr))
 			return sa;
 	return NULL;
 }
 
-static void recv_half_known(struct ike *ike, struct phase1 *sa, const struct ike_hdr *hdr,
-	struct slice message, msec now, struct io *out)
+/* For each branch that it may be about. In the clear also under another responder's cookie: a server
+ * may keep no state for what it refuses. */
+static void recv_info(
+	struct ike *ike, const struct ike_hdr *hdr, struct slice message, msec now, struct io *out)
 {
-	if (ike_hdr_is(hdr, IKE_INFO_CLEAR))
-		ike_info_recv(ike, sa, hdr, message, now, out);
-	else if (ike_hdr_is(hdr, IKE_MM2) && hdr->first == IKE_SA && !is_zero(hdr->cookie_r))
-		ike_main_conflict(ike, sa, now, out);
+	bool clear = ike_hdr_is(hdr, IKE_INFO_CLEAR);
+
+	for (struct phase1 *sa = ike->sas; sa && !over(ike); sa = sa->next) {
+		bool ours = clear && !sa->dead && !sa->up && sa->initiator &&
+			    memcmp(sa->cookie_i, hdr->cookie_i, IKE_COOKIE) == 0;
+
+		if (ours || ike_phase1_fits(sa, hdr))
+			ike_info_recv(ike, sa, hdr, message, now, out);
+	}
 }
 
 static void recv_one(struct ike *ike, const struct pkt *p, msec now, struct io *out)
@@ -314,17 +296,12 @@ static void recv_one(struct ike *ike, const struct pkt *p, msec now, struct io *
 	if (!ike_hdr_parse(message, &hdr))
 		return;
 	struct phase1 *sa = find_sa(ike, &hdr);
-	struct phase1 *half = sa ? NULL : find_half_open(ike, &hdr);
-	if (half)
-		recv_half_known(ike, half, &hdr, message, now, out);
-	else if (!sa)
-		ike_main_answer(ike, &hdr, message, p->lane, now, out);
-	else if (hdr.exchange == IKE_MAIN)
-		ike_main_recv(ike, sa, &hdr, message, now, out);
-	else if (hdr.exchange == IKE_QUICK)
+	if (hdr.exchange == IKE_INFO)
+		recv_info(ike, &hdr, message, now, out);
+	else if (hdr.exchange == IKE_QUICK && sa)
 		ike_quick_recv(ike, sa, &hdr, message, now, out);
-	else if (hdr.exchange == IKE_INFO)
-		ike_info_recv(ike, sa, &hdr, message, now, out);
+	else if (hdr.exchange == IKE_MAIN && !ike_main_recv(ike, &hdr, message, now, out))
+		ike_main_answer(ike, &hdr, message, p->lane, now, out);
 }
 
 void ike_recv(struct ike *ike, struct pktq *in, msec now, struct io *out)

@@ -62,6 +62,11 @@ static void main_send(struct ike *ike, struct phase1 *sa, unsigned number, msec 
 	ike_progress(ike, ike_main_step(number));
 	ike_transmit(ike, sa->lane, secret_slice(&sa->last), now, out);
 	sa->sent_at = sa->copied_at = now;
+	if (number == 3) {
+		sa->before4.vids = sa->vids;
+		sa->before4.natt = sa->natt;
+		sa->before4.lane = sa->lane;
+	}
 	sa->awaits = number + 1;
 	sa->hint.id = REASON_NONE;
 	sa->hint_late = false;
@@ -72,7 +77,14 @@ static void main_send(struct ike *ike, struct phase1 *sa, unsigned number, msec 
 
 /* ---- beginning ---- */
 
-static struct phase1 *phase1_new(struct ike *ike, bool initiator, enum lane lane, msec now)
+static bool is_zero(const uint8_t cookie[IKE_COOKIE])
+{
+	static const uint8_t zero[IKE_COOKIE] = {0};
+
+	return memcmp(cookie, zero, IKE_COOKIE) == 0;
+}
+
+struct phase1 *ike_phase1_new(struct ike *ike, bool initiator, enum lane lane, msec now)
 {
 	struct phase1 *sa = calloc(1, sizeof(*sa));
 
@@ -103,6 +115,14 @@ void ike_phase1_free(struct phase1 *sa)
 	free(sa);
 }
 
+bool ike_phase1_fits(const struct phase1 *sa, const struct ike_hdr *hdr)
+{
+	bool learning = sa->initiator ? sa->awaits == 2 : sa->awaits == 3 && is_zero(hdr->cookie_r);
+
+	return !sa->dead && memcmp(sa->cookie_i, hdr->cookie_i, IKE_COOKIE) == 0 &&
+	       (learning || memcmp(sa->cookie_r, hdr->cookie_r, IKE_COOKIE) == 0);
+}
+
 bool ike_main_pending(const struct ike *ike)
 {
 	for (const struct phase1 *sa = ike->sas; sa; sa = sa->next)
@@ -113,7 +133,7 @@ bool ike_main_pending(const struct ike *ike)
 
 void ike_main_start(struct ike *ike, msec now, struct io *out)
 {
-	struct phase1 *sa = phase1_new(ike, true, ike->lane, now);
+	struct phase1 *sa = ike_phase1_new(ike, true, ike->lane, now);
 
 	ike->main_wanted = false;
 	ike->main_after = now + SECONDS(1);
@@ -158,8 +178,14 @@ static void main_to_front(struct ike *ike, struct phase1 *sa)
 static void main_done(struct ike *ike, struct phase1 *sa, msec now)
 {
 	char suite[SUITE_TEXT];
+	bool possible = ike_natt_encapsulates(ike, sa) || ike->conf->raw_esp;
 
+	if (!possible && ike_branch_other(ike, sa)) { /* what says so has no proof: RFC 3947, 7 */
+		sa->dead = true;
+		return;
+	}
 	sa->up = true;
+	ike_branch_end_others(ike, sa);
 	sa->awaits = 0;
 	retry_stop(&sa->retry);
 	agreed_times(ike, sa, now);
@@ -178,7 +204,7 @@ static void main_done(struct ike *ike, struct phase1 *sa, msec now)
 		ike_suite_text(&sa->suite, suite), sa->peer_id, ike_vid_kind(sa->vids),
 		sa->we_natted, sa->peer_natted, sa->life_s);
 	ike_event(ike, (struct ike_event){.kind = IKE_EV_PHASE1_UP});
-	if (!ike_natt_encapsulates(ike, sa) && !ike->conf->raw_esp)
+	if (!possible)
 		ike_fail(ike, REASON_IKE_FAIL,
 			"the gateway does not speak NAT traversal, and this host cannot send "
 			"protocol 50");
@@ -252,8 +278,15 @@ static void main_verdict(struct ike *ike, struct phase1 *sa, msec now, struct io
 	struct phase1 *newest = ike_newest(ike);
 	struct reason r;
 
-	verdict_reason(ike, sa, now, &r);
+	struct phase1 *other = ike_branch_other(ike, sa);
+
 	sa->dead = true;
+	if (other) {
+		if (other->hint.id == REASON_NONE)
+			other->hint = sa->hint;
+		return;
+	}
+	verdict_reason(ike, sa, now, &r);
 	if (sa->conflict && !ike->fresh_tried) {
 		log_warn(ike->env->log, "ike", "two different answers: once more with new cookies");
 		ike->fresh_tried = true;
@@ -304,15 +337,6 @@ void ike_main_refused(struct ike *ike, struct phase1 *sa, msec now, struct io *o
 	main_verdict(ike, sa, now, out);
 }
 
-/* A second, different answer to the same message: one of the two is forged. The first is kept. */
-void ike_main_conflict(struct ike *ike, struct phase1 *sa, msec now, struct io *out)
-{
-	if (!sa->initiator || sa->up)
-		return;
-	sa->conflict = true;
-	weigh_hints(ike, sa, now, out);
-}
-
 /* ---- receiving ---- */
 
 /* The same datagram again. As responder we repeat our answer. As initiator our timer does; that
@@ -343,7 +367,8 @@ static void main_accepted(
 
 	ike_progress(ike, ike_main_step(number));
 	if (number == 2) {
-		measure(ike, sa, now);
+		if (sa->copied_at) /* a branch has sent nothing */
+			measure(ike, sa, now);
 		memcpy(sa->cookie_r, hdr->cookie_r, IKE_COOKIE);
 	}
 	if (number >= 4 && ike_natt_encapsulates(ike, sa))
@@ -374,45 +399,19 @@ static bool main_open(struct ike *ike, const struct phase1 *sa, const struct ike
 
 static bool cookies_allowed(const struct phase1 *sa, const struct ike_hdr *hdr)
 {
-	static const uint8_t zero[IKE_COOKIE] = {0};
-
-	return sa->awaits != 2 || (memcmp(hdr->cookie_r, zero, IKE_COOKIE) != 0 &&
-					  memcmp(hdr->cookie_r, sa->cookie_i, IKE_COOKIE) != 0);
+	return sa->awaits != 2 ||
+	       (!is_zero(hdr->cookie_r) && memcmp(hdr->cookie_r, sa->cookie_i, IKE_COOKIE) != 0);
 }
 
-/* A message 4 other than the one we took, while message 6 must come. */
-static bool is_other_message4(
-	const struct phase1 *sa, const struct ike_hdr *hdr, struct slice message)
+/* Was it what this SA waits for, and has it gone on? */
+static bool main_take(struct ike *ike, struct phase1 *sa, const struct ike_hdr *hdr,
+	struct slice message, const uint8_t *digest, msec now, struct io *out)
 {
+	uint8_t plain[IKE_MESSAGE_MAX];
 	struct ike_payloads p;
-	struct rd r = rd_of(message);
 
-	if (sa->awaits != LAST || !ike_hdr_is(hdr, IKE_MM4))
+	if (sa->up || !ike_hdr_is(hdr, ike_main_kind(sa->awaits)) || !cookies_allowed(sa, hdr))
 		return false;
-	rd_skip(&r, IKE_HDR);
-	return ike_payloads_parse(hdr->first, rd_rest(&r), &p) && ike_payloads_are(&p, IKE_MM4);
-}
-
-void ike_main_recv(struct ike *ike, struct phase1 *sa, const struct ike_hdr *hdr,
-	struct slice message, msec now, struct io *out)
-{
-	uint8_t digest[DIGEST], plain[IKE_MESSAGE_MAX];
-	struct ike_payloads p;
-
-	if (!ike_digest(ike, message, digest))
-		return;
-	if (memcmp(digest, sa->heard, DIGEST) == 0) {
-		main_repeated(ike, sa, now, out);
-		return;
-	}
-	if (sa->up)
-		return;
-	if (is_other_message4(sa, hdr, message)) {
-		ike_main_conflict(ike, sa, now, out);
-		return;
-	}
-	if (!ike_hdr_is(hdr, ike_main_kind(sa->awaits)) || !cookies_allowed(sa, hdr))
-		return;
 	bool sealed = sa->awaits >= SEALED_FROM;
 	if (!main_open(ike, sa, hdr, message, plain, &p)) {
 		log_stranger(ike->env->log, now, "ike", "message %u malformed", sa->awaits);
@@ -420,7 +419,7 @@ void ike_main_recv(struct ike *ike, struct phase1 *sa, const struct ike_hdr *hdr
 			ike_main_hint(ike, sa, now, out, REASON_IKE_PSK_WRONG,
 				"message 6 is not readable");
 		wipe(plain, message.n);
-		return;
+		return false;
 	}
 	const uint32_t vids = sa->vids;
 	const enum natt_dialect natt = sa->natt;
@@ -433,12 +432,79 @@ void ike_main_recv(struct ike *ike, struct phase1 *sa, const struct ike_hdr *hdr
 		sa->natt = natt;
 		refused(ike, v, now);
 		ike_main_hint(ike, sa, now, out, v.id, "the gateway %s", v.why);
-		return;
+		return false;
 	}
 	memcpy(sa->heard, digest, DIGEST);
+	if (sa->awaits == 2)
+		memcpy(sa->heard2, digest, DIGEST);
 	if (sealed)
 		ike_last_block(&sa->keys, message, sa->iv);
 	main_accepted(ike, sa, hdr, now, out);
+	return true;
+}
+
+/* Of the messages in the clear, which one can it be another of for this branch? 0: none. */
+static unsigned another(
+	const struct phase1 *sa, const struct ike_hdr *hdr, const struct ike_payloads *p)
+{
+	if (sa->dead || sa->up || !sa->initiator ||
+		memcmp(sa->cookie_i, hdr->cookie_i, IKE_COOKIE) != 0)
+		return 0;
+	if (sa->awaits > 2 && ike_payloads_are(p, IKE_MM2))
+		return 2;
+	if (sa->awaits == LAST && ike_phase1_fits(sa, hdr) && ike_payloads_are(p, IKE_MM4))
+		return 4;
+	return 0;
+}
+
+/* Nobody waits for it: another answer to a message of ours gets a branch of its own. */
+static void main_branch(struct ike *ike, const struct ike_hdr *hdr, struct slice message,
+	const uint8_t *digest, msec now, struct io *out)
+{
+	struct ike_payloads p;
+	struct rd r = rd_of(message);
+	unsigned number = 0;
+
+	rd_skip(&r, IKE_HDR);
+	if (!ike_hdr_is(hdr, IKE_MM2) || !ike_payloads_parse(hdr->first, rd_rest(&r), &p))
+		return;
+	/* New branches come in front, so this meets the old ones only. */
+	for (struct phase1 *sa = ike->sas; sa && number != 2 && !ike->failed; sa = sa->next) {
+		number = another(sa, hdr, &p);
+		struct phase1 *branch = number ? ike_branch_new(ike, sa, number, now) : NULL;
+		if (branch && !ike->failed)
+			branch->dead = !main_take(ike, branch, hdr, message, digest, now, out);
+	}
+}
+
+/* A message 4 is for every branch with its cookies; message 6 is for the one that can read it. */
+bool ike_main_recv(
+	struct ike *ike, const struct ike_hdr *hdr, struct slice message, msec now, struct io *out)
+{
+	uint8_t digest[DIGEST];
+	bool known = false, taken = false, done = false;
+
+	if (!ike_digest(ike, message, digest))
+		return true;
+	for (struct phase1 *sa = ike->sas; sa; sa = sa->next) {
+		if (!ike_phase1_fits(sa, hdr))
+			continue;
+		if (memcmp(digest, sa->heard, DIGEST) == 0) {
+			main_repeated(ike, sa, now, out);
+			return true;
+		}
+		if (memcmp(digest, sa->heard2, DIGEST) == 0)
+			return true; /* late */
+	}
+	for (struct phase1 *sa = ike->sas; sa && !done && !ike->failed; sa = sa->next) {
+		known |= !sa->dead && memcmp(sa->cookie_i, hdr->cookie_i, IKE_COOKIE) == 0;
+		taken |= ike_phase1_fits(sa, hdr) &&
+			 main_take(ike, sa, hdr, message, digest, now, out);
+		done = taken && sa->up;
+	}
+	if (!taken && known && !ike->failed)
+		main_branch(ike, hdr, message, digest, now, out);
+	return known;
 }
 
 /* One half-open answer at a time: a newer message 1 takes the place of one whose message 3 stays
@@ -446,13 +512,12 @@ void ike_main_recv(struct ike *ike, struct phase1 *sa, const struct ike_hdr *hdr
 void ike_main_answer(struct ike *ike, const struct ike_hdr *hdr, struct slice message,
 	enum lane lane, msec now, struct io *out)
 {
-	static const uint8_t zero[IKE_COOKIE] = {0};
 	struct phase1 *half = ike->sas;
+	uint8_t digest[DIGEST];
 
 	if (!ike_hdr_is(hdr, IKE_MM1) || !(ike_newest(ike) || ike_pair_usable(ike)))
 		return;
-	if (memcmp(hdr->cookie_i, zero, IKE_COOKIE) == 0 ||
-		memcmp(hdr->cookie_r, zero, IKE_COOKIE) != 0)
+	if (is_zero(hdr->cookie_i) || !is_zero(hdr->cookie_r))
 		return;
 	while (half && (half->up || half->dead || half->initiator))
 		half = half->next;
@@ -460,13 +525,13 @@ void ike_main_answer(struct ike *ike, const struct ike_hdr *hdr, struct slice me
 		return;
 	if (half)
 		half->dead = true;
-	struct phase1 *sa = phase1_new(ike, false, lane, now);
+	struct phase1 *sa = ike_phase1_new(ike, false, lane, now);
 	if (!sa)
 		return;
 	memcpy(sa->cookie_i, hdr->cookie_i, IKE_COOKIE);
 	sa->awaits = 1;
-	ike_main_recv(ike, sa, hdr, message, now, out);
-	sa->dead |= sa->awaits == 1;
+	sa->dead = !ike_digest(ike, message, digest) ||
+		   !main_take(ike, sa, hdr, message, digest, now, out);
 }
 
 /* ---- time ---- */

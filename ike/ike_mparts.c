@@ -117,7 +117,9 @@ static bool put_ke(struct ike *ike, struct phase1 *sa, struct ike_build *b)
 	struct secret *public_own = own(sa, &sa->public_i, &sa->public_r);
 
 	dh_free(sa->dh);
-	sa->dh = dh_new(ike->env, sa->suite.group);
+	sa->dh = ike_branch_dh(ike, sa);
+	if (!sa->dh)
+		sa->dh = dh_new(ike->env, sa->suite.group);
 	if (!sa->dh || !secret_set(public_own, dh_public(sa->dh)))
 		return false;
 	ike_put(b, IKE_KE, secret_slice(public_own));
@@ -130,7 +132,8 @@ static bool put_nonce(struct ike *ike, struct phase1 *sa, struct ike_build *b)
 	uint8_t fresh[NONCE_LEN];
 
 	env_random(ike->env, fresh, sizeof(fresh));
-	if (!secret_set(nonce, slice(fresh, sizeof(fresh))))
+	struct slice ours = ike_branch_nonce(ike, sa);
+	if (!secret_set(nonce, ours.n ? ours : slice(fresh, sizeof(fresh))))
 		return false;
 	ike_put(b, IKE_NONCE, secret_slice(nonce));
 	return true;

@@ -29,7 +29,7 @@ struct phase1 {
 	bool initiator;
 	bool up; /* the peer has proved itself; set in one place, main_done() */
 	bool dead;
-	bool conflict;   /* two different message 2 or 4: somebody forges */
+	bool conflict;   /* more different messages 2 or 4 than are followed: somebody forges */
 	unsigned awaits; /* the main mode message that must come next, 0 when up */
 	uint8_t cookie_i[IKE_COOKIE], cookie_r[IKE_COOKIE];
 	struct ike_suite suite;
@@ -43,8 +43,14 @@ struct phase1 {
 	enum natt_dialect natt;
 	bool we_natted, peer_natted;
 	enum lane lane;
-	struct secret last;    /* our last message, for repeats */
-	uint8_t heard[DIGEST]; /* of the message it answers */
+	struct { /* the same when message 3 was sent: another message 4 begins there again */
+		uint32_t vids;
+		enum natt_dialect natt;
+		enum lane lane;
+	} before4;
+	struct secret last;     /* our last message, for repeats */
+	uint8_t heard[DIGEST];  /* of the message it answers */
+	uint8_t heard2[DIGEST]; /* of message 2 */
 	struct retry retry;
 	struct reason hint;
 	bool hint_late;                   /* it came after our 4th copy */

@@ -23,18 +23,30 @@ struct ike_hdr ike_hdr_of(const struct phase1 *sa, uint8_t exchange, uint32_t id
 void ike_main_start(struct ike *ike, msec now, struct io *out);
 bool ike_main_pending(const struct ike *ike); /* one of ours is under way */
 void ike_main_lost(struct ike *ike, struct phase1 *sa, bool by_peer, msec now);
-void ike_main_recv(struct ike *ike, struct phase1 *sa, const struct ike_hdr *hdr,
-	struct slice message, msec now, struct io *out);
+/* False: no SA of ours, nor an answer to one. */
+bool ike_main_recv(
+	struct ike *ike, const struct ike_hdr *hdr, struct slice message, msec now, struct io *out);
 void ike_main_answer(struct ike *ike, const struct ike_hdr *hdr, struct slice message,
 	enum lane lane, msec now, struct io *out); /* message 1 of an established peer */
-void ike_main_conflict(struct ike *ike, struct phase1 *sa, msec now, struct io *out);
 [[gnu::format(printf, 6, 7)]] void ike_main_hint(struct ike *ike, struct phase1 *sa, msec now,
 	struct io *out, enum reason_id id, const char *fmt, ...);
 [[gnu::format(printf, 6, 7)]] void ike_main_refused(struct ike *ike, struct phase1 *sa, msec now,
 	struct io *out, enum reason_id id, const char *fmt, ...);
 void ike_main_tick(struct ike *ike, struct phase1 *sa, msec now, struct io *out);
 msec ike_main_deadline(const struct ike *ike, const struct phase1 *sa);
+struct phase1 *ike_phase1_new(struct ike *ike, bool initiator, enum lane lane, msec now);
 void ike_phase1_free(struct phase1 *sa);
+/* Does a message with these cookies belong to it? Message 2 brings the responder's cookie, message 1
+ * repeated has none. */
+bool ike_phase1_fits(const struct phase1 *sa, const struct ike_hdr *hdr);
+
+/* ike_branch.c */
+struct phase1 *ike_branch_new(struct ike *ike, struct phase1 *of, unsigned awaits, msec now);
+struct phase1 *ike_branch_other(const struct ike *ike, const struct phase1 *sa); /* or NULL */
+void ike_branch_end_others(struct ike *ike, const struct phase1 *sa);
+/* Those of another branch, if there is one: NULL, empty. */
+struct dh *ike_branch_dh(const struct ike *ike, const struct phase1 *sa);
+struct slice ike_branch_nonce(const struct ike *ike, const struct phase1 *sa);
 
 /* ike_mparts.c */
 struct verdict { /* what reading a message came to: REASON_NONE, or why not */

@@ -1,0 +1,230 @@
+/* Two different answers to one message: both are followed. */
+#include "tests/unit/ike_world.h"
+
+static struct world *opened(void)
+{
+	struct world *w = world_new("modern");
+
+	w->gw.choice = 5; /* ECP-256, the smallest */
+	world_open(w);
+	return w;
+}
+
+/* Until so many messages of main mode are out; the gateway's answer is on its way. */
+static struct pkt *answer_to(struct world *w, unsigned number)
+{
+	for (unsigned n = 1; n < number; n += 2) {
+		drain_events(w);
+		deliver_to_gateway(w);
+		ike_recv(w->ike, &w->inbox, w->now += LATENCY, &w->out);
+	}
+	drain_events(w);
+	deliver_to_gateway(w);
+	return intercept(w);
+}
+
+/* The forged one comes first. */
+static void arrive(struct world *w, const struct blob *forged, struct pkt *real)
+{
+	to_client(w, blob(forged));
+	pktq_put(&w->inbox, real);
+}
+
+static struct slice payload(struct slice m, uint8_t type, struct ike_payloads *p)
+{
+	struct ike_hdr hdr;
+
+	assert_true(ike_hdr_parse(m, &hdr));
+	assert_true(ike_payloads_parse(hdr.first, slice(m.p + IKE_HDR, m.n - IKE_HDR), p));
+	return ike_payload_body(p, type);
+}
+
+static void of_two_messages_4_the_true_one_leads_on_at_once(void **state)
+{
+	(void)state;
+	struct world *w = opened();
+	struct pkt *real = answer_to(w, 3);
+	struct ike_payloads p;
+	struct blob forged;
+
+	blob_set(&forged, pkt_slice(real));
+	size_t nonce = (size_t)(payload(blob(&forged), IKE_NONCE, &p).p - forged.p);
+	forged.p[nonce] ^= 1;
+	arrive(w, &forged, real);
+	pass(w, 200);
+	assert_up(w);
+	assert_same_keys(w);
+	assert_int_equal(w->gw.main_modes, 1);
+	world_free(w);
+}
+
+static void of_two_messages_2_the_true_one_leads_on_at_once(void **state)
+{
+	(void)state;
+	struct world *w = opened();
+	struct pkt *real = answer_to(w, 1);
+	struct blob forged;
+
+	blob_set(&forged, pkt_slice(real));
+	forged.p[12] ^= 1; /* in the responder's cookie */
+	arrive(w, &forged, real);
+	w->gw.lose = 1; /* message 3 under a cookie that it never gave */
+	pass(w, 200);
+	assert_up(w);
+	assert_int_equal(w->gw.main_modes, 1);
+	world_free(w);
+}
+
+/* Under the true cookie, with another suite of the same group: whichever message 3 the gateway reads,
+ * its answer fits both, because key exchange and nonce are the same. */
+static void both_branches_have_one_key_exchange(void **state)
+{
+	(void)state;
+	struct world *w = opened();
+	struct pkt *real = answer_to(w, 1);
+	struct ike_payloads p, one, other;
+	struct ike_offers offers;
+	struct blob forged = {.n = 0};
+
+	payload(pkt_slice(real), IKE_SA, &p);
+	assert_true(ike_offers_parse(blob(&w->gw.sa_i), &offers));
+	struct ike_hdr hdr;
+	struct ike_build b;
+	assert_true(ike_hdr_parse(pkt_slice(real), &hdr));
+	ike_build_open(&b, forged.p, sizeof(forged.p), &hdr);
+	size_t mark = ike_payload_open(&b, IKE_SA);
+	size_t i = 0;
+	struct ike_sa1 ours, v;
+	assert_true(ike_sa1_of(&offers.at[5], &ours));
+	while (!ike_sa1_of(&offers.at[i], &v) || v.suite.group != ours.suite.group || i == 5)
+		assert_in_range(++i, 1, offers.n - 1);
+	ike_accept_put(&b.w, &offers.at[i], slice(NULL, 0));
+	ike_payload_close(&b, mark);
+	forged.n = ike_build_close(&b).n;
+	arrive(w, &forged, real);
+	ike_recv(w->ike, &w->inbox, w->now += LATENCY, &w->out);
+	assert_int_equal(w->out.down.count, 2);
+	struct slice a = pkt_slice(w->out.down.head), c = pkt_slice(w->out.down.head->next);
+	assert_true(slice_equal(payload(a, IKE_KE, &one), payload(c, IKE_KE, &other)));
+	assert_true(slice_equal(
+		ike_payload_body(&one, IKE_NONCE), ike_payload_body(&other, IKE_NONCE)));
+	world_free(w);
+}
+
+/* NAT-D and vendor IDs are not proved by any HASH: that this host could not go on without NAT
+ * traversal must not be believed of a message that somebody has cut. */
+static void cut_nat_detection_out(bool later)
+{
+	struct world *w = opened();
+	w->conf.raw_esp = false;
+	struct pkt *real = answer_to(w, 3);
+	struct ike_payloads p;
+	struct blob cut = {.n = 0};
+	struct ike_hdr hdr;
+	struct ike_build b;
+
+	payload(pkt_slice(real), IKE_KE, &p);
+	assert_true(ike_hdr_parse(pkt_slice(real), &hdr));
+	ike_build_open(&b, cut.p, sizeof(cut.p), &hdr);
+	ike_put(&b, IKE_KE, ike_payload_body(&p, IKE_KE));
+	ike_put(&b, IKE_NONCE, ike_payload_body(&p, IKE_NONCE));
+	cut.n = ike_build_close(&b).n;
+	if (later)
+		pktq_put(&w->inbox, real);
+	to_client(w, blob(&cut));
+	if (!later)
+		pktq_put(&w->inbox, real);
+	pass(w, 200);
+	assert_up(w);
+	assert_true(w->on_lane[LANE_NATT] > 0);
+	world_free(w);
+}
+
+static void nat_detection_cut_out_of_message_4_does_not_end_it(void **state)
+{
+	(void)state;
+	cut_nat_detection_out(false);
+	cut_nat_detection_out(true);
+}
+
+/* A late copy is none: message 2 was said twice because message 1 was. */
+static void a_late_copy_of_message_2_is_not_another(void **state)
+{
+	(void)state;
+	struct world *w = opened();
+	struct pkt *real = answer_to(w, 1);
+	struct blob copy;
+
+	blob_set(&copy, pkt_slice(real));
+	pktq_put(&w->inbox, real);
+	ike_recv(w->ike, &w->inbox, w->now += LATENCY, &w->out);
+	deliver_to_gateway(w);
+	ike_recv(w->ike, &w->inbox, w->now += LATENCY, &w->out); /* message 4 */
+	deliver_to_gateway(w);
+	unsigned sent = w->sent;
+	real = intercept(w); /* message 6 */
+	arrive(w, &copy, real);
+	pass(w, 200);
+	assert_up(w);
+	assert_int_equal(w->sent, sent + 2); /* quick mode alone */
+	world_free(w);
+}
+
+/* More of them than there are branches; then, with new cookies, once more. */
+static void a_flood_of_messages_2_is_tried_once_more(void **state)
+{
+	(void)state;
+	struct world *w = opened();
+	struct pkt *real = answer_to(w, 1);
+	struct blob forged;
+
+	for (uint8_t i = 1; i <= 20; i++) {
+		blob_set(&forged, pkt_slice(real));
+		forged.p[12] ^= i;
+		to_client(w, blob(&forged));
+	}
+	pktq_put(&w->inbox, real);
+	w->gw.lose = 40; /* messages 3 with a cookie it never gave: 8 branches, 5 copies */
+	pass(w, SECONDS(3));
+	assert_int_equal(w->events[IKE_EV_FAILED], 0);
+	pass(w, SECONDS(7));
+	assert_up(w);
+	world_free(w);
+}
+
+/* A branch that leads nowhere does not hide that the key is wrong. */
+static void a_wrong_key_is_named_beside_a_forged_branch(void **state)
+{
+	(void)state;
+	struct world *w = opened();
+	w->gw.psk = "wrong";
+	struct pkt *real = answer_to(w, 1);
+	struct blob forged;
+
+	blob_set(&forged, pkt_slice(real));
+	forged.p[12] ^= 1;
+	arrive(w, &forged, real);
+	w->gw.lose = 1;
+	for (int i = 0; i < 200 && !w->events[IKE_EV_FAILED]; i++) {
+		pass(w, 500);
+		if (i > 1)
+			to_client(w, blob(&w->gw.last_out));
+	}
+	assert_failed(w, REASON_IKE_PSK_WRONG);
+	world_free(w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(of_two_messages_4_the_true_one_leads_on_at_once),
+		cmocka_unit_test(of_two_messages_2_the_true_one_leads_on_at_once),
+		cmocka_unit_test(both_branches_have_one_key_exchange),
+		cmocka_unit_test(nat_detection_cut_out_of_message_4_does_not_end_it),
+		cmocka_unit_test(a_late_copy_of_message_2_is_not_another),
+		cmocka_unit_test(a_flood_of_messages_2_is_tried_once_more),
+		cmocka_unit_test(a_wrong_key_is_named_beside_a_forged_branch),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
