@@ -328,6 +328,7 @@ static void message3(struct ike_peer *p, struct phase1 *p1, const struct ike_hdr
 	memcpy(p1->gxi, ke.p, p1->gxi_len = ke.n);
 	memcpy(p1->ni, ni.p, p1->ni_len = ni.n);
 	env_random(p->env, p1->nr, NONCE);
+	dh_free(p1->dh); /* of a message 3 that could not be used */
 	p1->dh = dh_new(p->env, p1->suite.group);
 	if (!p1->dh || !make_keys(p, p1))
 		return;
