@@ -1,7 +1,6 @@
 /* Many connections in one process: after the first few neither heap nor packets grow.
  *
  *	test_sim_memory [N]     N connections (1000) one after the other */
-#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,26 +8,13 @@
 #include <cmocka.h>
 
 #include "base/str.h"
+#include "tests/sim/heap.h"
 #include "tests/sim/world.h"
-
-#ifdef __SANITIZE_ADDRESS__
-size_t __sanitizer_get_current_allocated_bytes(void); /* gcc has it without a header */
-#endif
 
 enum { WARM = 100, SLACK = 16 * 1024, CONNECTED_MOST = 512 * 1024 };
 
 static struct sim_host host;
 static uint64_t connections = 1000;
-
-/* Octets that are in use now. */
-static size_t heap(void)
-{
-#ifdef __SANITIZE_ADDRESS__
-	return __sanitizer_get_current_allocated_bytes();
-#else
-	return mallinfo2().uordblks;
-#endif
-}
 
 static void connect_once(uint64_t seed)
 {

@@ -99,6 +99,9 @@ struct world {
 	struct pings out, in;
 	struct pkt *kept[WORLD_KEPT]; /* seen on the wire, for forgers */
 	unsigned n_kept;
+	/* Sees each packet as it enters the network; NULL: nobody. */
+	void (*tap)(void *ctx, enum sim_end towards, const struct pkt *p);
+	void *tap_ctx;
 
 	/* invariants */
 	msec ticked_at;

@@ -162,13 +162,21 @@ static void keep(struct world *w, const struct pkt *p)
 	w->kept[i] = copy;
 }
 
+/* A packet enters the network. */
+static void enters(struct world *w, enum sim_end towards, const struct pkt *p)
+{
+	keep(w, p);
+	if (w->tap)
+		w->tap(w->tap_ctx, towards, p);
+}
+
 void world_send_client(struct world *w, struct io *out)
 {
 	for (struct pkt *p = pktq_take(&out->down); p; p = pktq_take(&out->down)) {
 		struct addr to = {w->remote, p->lane == LANE_IKE ? 500 : 4500};
 
 		check_client_packet(w, p);
-		keep(w, p);
+		enters(w, SIM_GATEWAY, p);
 		w->client_sent++;
 		if (!w->sockets || !ip_equal(&to.ip, &w->conf.gateway.addr[LANE_IKE].ip) ||
 			w->conf.unreachable)
@@ -185,7 +193,7 @@ static void from_gateway_down(struct world *w, struct pktq *down)
 	for (struct pkt *p = pktq_take(down); p; p = pktq_take(down)) {
 		struct addr to = gateway_client(w->gateway, p->lane);
 
-		keep(w, p);
+		enters(w, SIM_CLIENT, p);
 		sim_send(w->sim, SIM_CLIENT, p, &w->conf.gateway.addr[p->lane], &to);
 	}
 }
