@@ -152,7 +152,8 @@ static struct verdict take_ke(struct ike *ike, struct phase1 *sa, const struct i
 	(void)ike;
 	if (!dh_public_pad(sa->suite.group, ke, padded))
 		return bad("sent a Diffie-Hellman value of another length than its group's");
-	if (slice_equal(ke, secret_slice(own(sa, &sa->public_i, &sa->public_r))))
+	if (slice_equal(slice(padded, dh_public_len(sa->suite.group)),
+		    secret_slice(own(sa, &sa->public_i, &sa->public_r))))
 		return bad("sent our own Diffie-Hellman value back");
 	return secret_set(own(sa, &sa->public_r, &sa->public_i), ke) ? fine : no_memory;
 }
