@@ -10,7 +10,7 @@
 #include "ppp/ppp_priv.h"
 
 enum {
-	FAILURE_MAX = 512, /* octets of an MS-CHAPv2 Failure that we read */
+	FAILURE_MAX = 512, /* octets of a Failure that we read */
 	E_AUTHENTICATION_FAILURE = 691,
 };
 
@@ -261,12 +261,8 @@ static enum reason_id reason_of(unsigned code)
 static void recv_mschapv2_failure(struct ppp *p, uint8_t id, struct slice message)
 {
 	struct slice text = text_of(message);
-
-	if (message.n > FAILURE_MAX) {
-		p->bad++;
-		return;
-	}
 	struct failure f = parse_failure(message);
+
 	if (f.code != E_AUTHENTICATION_FAILURE || !f.retry || p->auth.done) {
 		auth_refused(p, reason_of(f.code), f.code, text);
 		return;
@@ -284,6 +280,10 @@ static void recv_verdict(struct ppp *p, const struct ppp_packet *packet)
 
 	if (!c->awaiting || packet->id != c->id) /* a Success before our Response proves nothing */
 		return;
+	if (packet->code == CHAP_FAILURE && packet->data.n > FAILURE_MAX) {
+		p->bad++;
+		return;
+	}
 	c->awaiting = false;
 	if (p->auth.method == &auth_mschapv2 && success)
 		recv_mschapv2_success(p, packet->data);
