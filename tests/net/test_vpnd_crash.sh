@@ -1,88 +1,223 @@
 #!/usr/bin/env bash
-# kill -9 at five points of a connection's life. A new vpnd, or vpnd --cleanup, gives the host back as
-# it was: rules, routes, addresses, links, and resolv.conf with every byte, its inode and its mode.
+# kill -9 at system calls of a connection's life: connect, rekey, reconnect, disconnect. A dry run lists
+# the calls by which each of them acts on the host and the network; the points are spread evenly over
+# that list, first and last included, and vpnd dies on entering the call. At each point, for both ways
+# of undoing it (a new vpnd, and vpnd --cleanup):
+#
+#   - until it is undone, nothing in clear leaves the host: what the tunnel covered stays unreachable;
+#   - the host is as it was: rules, routes, addresses, links, nft, and resolv.conf to the inode;
+#   - a second connect works, pings pass, and its disconnect leaves nothing either.
+#
+#   test_vpnd_crash.sh [BIN [POINTS]]     so many POINTS of each phase (3), if it has as many calls
 set -euo pipefail
 here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 . "$here/netns.sh"
 . "$here/vpnd.sh"
 . "$here/gatewayd.sh"
+. "$here/../interop/capture.sh"
 
-begin_to_connect() {
-	vpnctl client connect corp --no-wait >/dev/null
+readonly points=${2:-3} LEAST=8 # calls of each phase
+readonly abroad=(192.0.2.9 2001:db8:9::1)
+
+# What changes something outside of the process. Where a user's packets run, their sends are not to be
+# told from ours: there the lines of the log show each step, and a rekey has random numbers besides.
+readonly host='sendmsg,ioctl,socket,close,pwrite64,fsync,ftruncate,?rename,?renameat,?unlink,?unlinkat'
+declare -A calls=([connect]="$host,sendmmsg" [rekey]="$host,write,getrandom" [reconnect]="$host,write"
+	[disconnect]="$host,sendmmsg,write")
+
+# ---- the phases: prepare, and act; neither minds when vpnd dies ---------------------------------
+
+prepare() {
+	[[ $1 == connect ]] || vpnctl client connect corp >/dev/null
 }
 
-gateway_falls_asleep() {
-	kill -STOP "${GATEWAYD_PID[gw]}"
-}
-
-# ---- the points: each returns when vpnd is there ----------------------------------------------
-
-# The gateway hears message 1 and says nothing.
-point_ike() {
-	gateway_falls_asleep
-	begin_to_connect
-	lab_wait 10 "main mode" vpnd_logs client "main mode 1"
-	[[ -n $(vpnd_pending client) ]] || lab_fail "nothing to undo: no rule for the flows?"
-}
-
-# The kernel tells of the interface; its addresses and routes are being made, or resolv.conf.
-point_interface() {
-	local monitor
-	coproc MONITOR { exec ip -n "$(lab_ns client)" monitor link; }
-	monitor=$MONITOR_PID
-	begin_to_connect
-	grep -q -m 1 vpn-corp <&"${MONITOR[0]}"
-	kill -STOP "${VPND_PID[client]}"
-	kill "$monitor"
-	wait "$monitor" 2>/dev/null || true
-}
-
-point_up() {
-	vpnctl client connect corp >/dev/null
-	[[ -n $(vpnd_pending client) ]] || lab_fail "nothing to undo, and up?"
-}
-
-# Its message 1 of quick mode is out, or the answer is in.
-point_rekey() {
-	vpnctl client connect corp >/dev/null
+act() {
 	: >"$(vpnd_home client)/log"
-	gatewayd_say gw rekey
-	lab_wait 10 "the rekey" vpnd_logs client "quick mode 1"
+	case $1 in
+	rekey)
+		gatewayd_say gw rekey
+		lab_wait 20 "the rekey" is_dead_or_says "sending on spi="
+		;;
+	reconnect) # it is thrown out, and comes back by itself
+		gatewayd_say gw stop "closing time"
+		lab_wait 20 "the reconnect" is_dead_or_says "linking > up"
+		;;
+	*) vpnctl client "$1" corp >/dev/null 2>&1 || lab_wait 5 "vpnctl $1 failed: vpnd is dead" is_dead ;;
+	esac
 }
 
-# The goodbye is out and the gateway does not answer it.
-point_goodbye() {
+is_dead_or_says() {
+	is_dead || vpnd_logs client "$1"
+}
+
+is_dead() {
+	! kill -0 "${VPND_PID[client]}" 2>/dev/null
+}
+
+# The last calls come when vpnctl has its answer.
+dies_now() {
+	local i
+	for ((i = 0; i < 10; i++)); do
+		is_dead && return 0
+		sleep 0.05
+	done
+	return 1
+}
+
+# A user's flow, from before the crash until after it; none of it may ever be seen outside.
+flow_on() {
+	(exec ip netns exec "$(lab_ns client)" ping -q -i 0.05 "${abroad[0]}" >/dev/null 2>&1) &
+	flow=$!
+}
+
+flow_off() {
+	kill "$flow"
+	wait "$flow" 2>/dev/null || true
+}
+
+# ---- tracing ------------------------------------------------------------------------------------
+
+# trace_on FILE [OPTION...]: strace is attached to vpnd; what it sees goes into FILE.
+trace_on() {
+	strace -qq --attach="${VPND_PID[client]}" --output="$1" "${@:2}" 2>"$1.said" &
+	tracer=$!
+	lab_wait 10 "strace is attached" is_traced
+}
+
+is_traced() {
+	kill -0 "$tracer" 2>/dev/null || lab_fail "strace has ended"
+	grep -q "^TracerPid:.*$tracer\$" "/proc/${VPND_PID[client]}/status"
+}
+
+trace_off() {
+	kill -INT "$tracer" 2>/dev/null || true
+	wait "$tracer" 2>/dev/null || true
+}
+
+# dry_run PHASE: the phase's calls into the file PHASE, one "CALL NUMBER TEXT" a line.
+dry_run() {
+	prepare "$1"
+	[[ $1 != re* ]] || flow_on
+	trace_on "$LAB_DIR/$1.trace" --trace="${calls[$1]}"
+	act "$1"
+	trace_off
+	[[ $1 != re* ]] || flow_off
+	! is_dead || lab_fail "vpnd has died in a dry run"
+	[[ $1 == disconnect ]] || vpnctl client disconnect corp >/dev/null
+	awk -F '(' '/^[a-z0-9]+\(/ { print $1, ++number[$1], substr($0, 1, 120) }' "$LAB_DIR/$1.trace" >"$LAB_DIR/$1"
+	(($(wc -l <"$LAB_DIR/$1") >= LEAST)) || lab_fail "too few calls: $(cat "$LAB_DIR/$1")"
+}
+
+# ---- one point ----------------------------------------------------------------------------------
+
+declare -A was=() # the way to each address, at the point before
+
+# Dead, and nothing is undone. What a tunnel covered must be shut: always after it was up; while it
+# is made each family gets shut once and stays so, and while it is taken down each opens once.
+check_shut() {
+	local address way closed=0
+	for address in "${abroad[@]}"; do
+		way=$(vpnd_way client "$address")
+		case $1:${was[$address]:-}:$way in
+		connect:unreachable:up0) lab_fail "the way to $address was shut, and is open later on" ;;
+		disconnect:up0:unreachable) lab_fail "the way to $address was open, and is shut later on" ;;
+		connect:*:up0 | disconnect:*:up0) ;;
+		*:unreachable) closed=$((closed + 1)) && check_silent "$address" ;;
+		*) lab_fail "after a crash packets to $address leave by $way" ;;
+		esac
+		was[$address]=$way
+	done
+	((closed == 0)) || check_silent "$GATEWAYD_INSIDE"
+	((closed == 0)) || shut=$((shut + 1))
+}
+
+check_silent() {
+	! lab_in client ping -q -c 2 -i 0.02 -W 0.1 "$1" >/dev/null 2>&1 || lab_fail "$1 answers"
+}
+
+# crash PHASE CALL NUMBER: vpnd dies on entering that call, or, when there were fewer this time,
+# behind the last.
+crash() {
+	prepare "$1"
+	[[ $1 != re* ]] || flow_on
+	trace_on "$LAB_DIR/trace" --trace="$2" --inject="$2:signal=SIGKILL:when=$3"
+	act "$1"
+	dies_now || { behind=$((behind + 1)) && kill -KILL "${VPND_PID[client]}"; }
+	wait "${VPND_PID[client]}" 2>/dev/null || true
+	trace_off
+	check_shut "$1"
+	[[ $1 != re* ]] || flow_off
+}
+
+undo_by_start() {
+	vpnd_start client --log-level debug
+	vpnd_clean client
+}
+
+undo_by_cleanup() {
+	vpnd_cleanup client 2>"$(vpnd_home client)/cleanup"
+	vpnd_clean client
+	vpnd_start client --log-level debug
+}
+
+# The vpnd that is left running meets the next point.
+live_on() {
 	vpnctl client connect corp >/dev/null
-	gateway_falls_asleep
-	vpnctl client disconnect corp >/dev/null 2>&1 &
-	vpnd_until client corp state closing
+	vpnd_ping client "$GATEWAYD_INSIDE" -c 2
+	vpnctl client disconnect corp >/dev/null
+	vpnd_clean client
 }
 
-# ---- all of them ----------------------------------------------------------------------------
+# chosen PHASE: that many lines of its list, evenly spread.
+chosen() {
+	awk -v want="$points" '{ line[NR] = $0 }
+		END {
+			if (want > NR)
+				want = NR
+			for (i = 0; i < want; i++)
+				print line[1 + int(i * (NR - 1) / (want > 1 ? want - 1 : 1))]
+		}' "$LAB_DIR/$1"
+}
+
+walk() {
+	local call number text
+	was=()
+	while read -r call number text <&3; do
+		for undo in start cleanup; do
+			echo "$1: $call $number, then $undo: $text"
+			crash "$1" "$call" "$number"
+			"undo_by_$undo"
+			live_on
+			kills=$((kills + 1))
+		done
+		killed=$((killed + 1))
+	done 3< <(chosen "$1")
+}
+
+# ---- all of them --------------------------------------------------------------------------------
 
 vpnd_lab crash
+strace -o /dev/null true 2>/dev/null || lab_skip "no strace, or ptrace is forbidden"
 gatewayd_pair client gw
+lab_in client ip -6 route add default via fe80::1 dev up0
 vpnd_conf client corp
 vpnd_resolv client $'nameserver 192.0.2.53\n# the last line'
 gatewayd_start gw
 vpnd_remember client
-for point in ike interface up rekey goodbye; do
-	for undo in start cleanup; do
-		vpnd_start client --log-level debug
-		"point_$point"
-		vpnd_kill client
-		kill -CONT "${GATEWAYD_PID[gw]}"
-		[[ $undo == start ]] || vpnd_cleanup client 2>"$(vpnd_home client)/cleanup"
-		[[ $undo == cleanup ]] || vpnd_start client
-		vpnd_clean client
-		[[ $undo == cleanup ]] || vpnd_stop client
-	done
-	echo "$point"
+vpnd_start client --log-level debug
+killed=0 kills=0 shut=0 behind=0
+capture_start client up0 "$LAB_DIR/uplink.pcap"
+for phase in connect rekey reconnect disconnect; do
+	dry_run "$phase"
+	walk "$phase"
 done
-
-vpnd_start client
-vpnctl client connect corp >/dev/null
-vpnd_ping client "$GATEWAYD_INSIDE"
-vpnctl client disconnect corp >/dev/null
-vpnd_clean client
+capture_stop
 vpnd_stop client
+capture_check "$LAB_DIR/uplink.pcap" --server 198.51.100.1 | tee "$LAB_DIR/verdict"
+((behind * 10 <= kills)) || lab_fail "$behind of $kills kills came behind the last call"
+((shut * 2 >= kills)) || lab_fail "only $shut of $kills kills found a tunnel to be shut"
+
+echo "figure: kill -9 at $killed system calls of connect, rekey, reconnect and disconnect, each undone by a" \
+	"new vpnd and by vpnd --cleanup: all $kills times the host was as before and connected again (goal: 40 calls)"
+echo "figure: until that, $shut of $kills times with a tunnel to keep shut, on the uplink:" \
+	"$(sed -n 's/ (.*//p' "$LAB_DIR/verdict") (goal: 0)"

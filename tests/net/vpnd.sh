@@ -166,7 +166,7 @@ vpnd_error() {
 
 # ---- what it leaves -------------------------------------------------------------------------
 
-# Rules, routes, addresses and links of both families, and resolv.conf down to its inode.
+# Rules, routes, addresses and links of both families, nft, and resolv.conf down to its inode.
 vpnd_snapshot() {
 	local ns family resolv
 	ns=$(lab_ns "$1") resolv=$(vpnd_home "$1")/resolv.conf
@@ -176,6 +176,7 @@ vpnd_snapshot() {
 	done
 	ip -n "$ns" -o addr
 	ip -n "$ns" -o link
+	lab_in "$1" nft list ruleset
 	[[ ! -e $resolv ]] || stat -c '%i %a %u:%g %s' "$resolv"
 	[[ ! -e $resolv ]] || sha256sum <"$resolv"
 }
