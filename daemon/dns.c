@@ -10,7 +10,11 @@
 
 #include "daemon/dns_priv.h"
 
-enum { LINKS_MAX = 32, LISTED_MAX = LINKS_MAX * DNS_SERVERS_MAX + DNS_SERVERS_MAX };
+enum {
+	LINKS_MAX = 32,
+	LISTED_MAX = LINKS_MAX * DNS_SERVERS_MAX + DNS_SERVERS_MAX,
+	FILE_AGAIN = 1000, /* ms until a failure to write the file is tried again */
+};
 
 enum back_end { BACK_END_RESOLVED, BACK_END_FILE };
 
@@ -25,6 +29,7 @@ struct dns {
 	struct dns_resolved *resolved;
 	struct up up[LINKS_MAX]; /* in the order in which they came up */
 	size_t n;
+	msec file_due; /* the file is not as it should be; MSEC_NEVER: it is */
 	char note[DNS_NOTE];
 };
 
@@ -118,9 +123,19 @@ static int write_file(struct dns *d)
 			note(d, "/etc/resolv.conf for %s", d->up[i].link.connection);
 			return dns_file_set(d->file, &d->up[i].link);
 		}
-	dns_file_restore(d->file);
 	note(d, "%s", d->n ? "systemd-resolved" : "");
-	return 0;
+	return dns_file_restore(d->file);
+}
+
+/* Without memory or descriptors it cannot be done now: a host must not stay without names. */
+static void settle_file(struct dns *d, msec now)
+{
+	int err = write_file(d);
+
+	if (err && d->file_due == MSEC_NEVER)
+		log_error(d->log, "dns", "/etc/resolv.conf cannot be written: %s; trying again",
+			strerror(-err));
+	d->file_due = err ? now + FILE_AGAIN : MSEC_NEVER;
 }
 
 static int use_file(struct dns *d, struct up *u)
@@ -137,6 +152,7 @@ static int use_file(struct dns *d, struct up *u)
 	if (err) {
 		note(d, "off: /etc/resolv.conf: %s", strerror(-err));
 		take_out(d, u);
+		d->file_due = 0; /* something may be left of it */
 	}
 	return err;
 }
@@ -207,8 +223,8 @@ void dns_down(struct dns *d, uint32_t ifindex, msec now)
 	if (back_end == BACK_END_RESOLVED) {
 		dns_resolved_revert(d->resolved, ifindex);
 		dns_resolved_ready(d->resolved, now);
-	} else if (write_file(d) < 0) {
-		log_error(d->log, "dns", "/etc/resolv.conf cannot be written");
+	} else {
+		settle_file(d, now);
 	}
 }
 
@@ -222,6 +238,7 @@ int dns_new(struct dns **to, struct journal *journal, const char *state_dir, str
 	if (!d)
 		return -ENOMEM;
 	d->log = log;
+	d->file_due = MSEC_NEVER;
 	d->file = dns_file_new(journal, state_dir, log);
 	d->resolved = dns_resolved_new(journal, resolved_failed, d);
 	if (!d->file || !d->resolved) {
@@ -251,11 +268,13 @@ int dns_fd(const struct dns *d)
 void dns_ready(struct dns *d, msec now)
 {
 	dns_resolved_ready(d->resolved, now);
+	if (now >= d->file_due)
+		settle_file(d, now);
 }
 
 msec dns_deadline(const struct dns *d)
 {
-	return dns_resolved_deadline(d->resolved);
+	return msec_min(d->file_due, dns_resolved_deadline(d->resolved));
 }
 
 static bool is_inside(const struct dns *d, const struct ip *server)

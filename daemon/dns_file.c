@@ -195,19 +195,15 @@ static int restore(const char *copy, struct log *log)
 	return err;
 }
 
-void dns_file_restore(struct dns_file *f)
+int dns_file_restore(struct dns_file *f)
 {
-	int err;
+	int err = f->taken ? restore(f->copy, f->log) : 0;
 
-	if (!f->taken)
-		return;
-	err = restore(f->copy, f->log);
-	if (err) {
-		log_error(f->log, "dns", "cannot restore %s: %s", resolv_conf, strerror(-err));
-		return;
-	}
+	if (err || !f->taken)
+		return err;
 	journal_done(f->journal, f->entry);
 	f->taken = false;
+	return 0;
 }
 
 int dns_undo_file(void *ctx, const char *text)
@@ -415,7 +411,9 @@ void dns_file_free(struct dns_file *f)
 {
 	if (!f)
 		return;
-	dns_file_restore(f);
+	int err = dns_file_restore(f);
+	if (err)
+		log_error(f->log, "dns", "cannot restore %s: %s", resolv_conf, strerror(-err));
 	free(f->copy);
 	free(f);
 }

@@ -10,9 +10,11 @@ struct dns_file;
 struct dns_file *dns_file_new(struct journal *journal, const char *state_dir, struct log *log);
 void dns_file_free(struct dns_file *f); /* restores */
 
-/* Make the file say what the link wants. 0 or -errno, then it says what it said. */
+/* Make the file say what the link wants. 0 or -errno, then it says what it said; what was taken for
+ * it may have to be restored still. */
 int dns_file_set(struct dns_file *f, const struct dns_link *link);
-void dns_file_restore(struct dns_file *f);
+/* 0 or -errno: to be tried again. */
+int dns_file_restore(struct dns_file *f);
 
 /* `nameserver` lines with plain addresses, of the file as it was before us. */
 size_t dns_file_servers(const struct dns_file *f, struct ip *servers, size_t max);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -287,6 +288,36 @@ static void without_room_for_the_copy_nothing_is_touched(void **state)
 	free(text);
 }
 
+static void with_descriptors(rlim_t n)
+{
+	struct rlimit limit;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = n;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+static void what_cannot_be_given_back_now_is_given_back_later(void **state)
+{
+	struct resolv *h = *state;
+	struct dns_link link = dns_link_of(7, 53);
+
+	set_original(h, usual, sizeof(usual) - 1);
+	resolv_open(h);
+	assert_int_equal(dns_up(h->dns, &link, 0), 0);
+	with_descriptors(3);
+	dns_down(h->dns, 7, 500);
+	assert_int_equal(dns_deadline(h->dns), 1500);
+	dns_ready(h->dns, 1500);
+	assert_int_equal(dns_deadline(h->dns), 2500);
+	with_descriptors(64);
+	assert_says("nameserver 10.99.0.53", true);
+	dns_ready(h->dns, 2500);
+	assert_int_equal(dns_deadline(h->dns), MSEC_NEVER);
+	assert_original(h, usual, sizeof(usual) - 1);
+	resolv_close(h);
+}
+
 static void what_cannot_be_done_is_said(void **state)
 {
 	struct resolv *h = *state;
@@ -365,6 +396,7 @@ int main(void)
 		TEST(the_last_one_up_wins_in_any_order_of_going),
 		TEST(a_symbolic_link_is_followed),
 		TEST(without_room_for_the_copy_nothing_is_touched),
+		TEST(what_cannot_be_given_back_now_is_given_back_later),
 		TEST(what_cannot_be_done_is_said),
 		TEST(a_file_shared_with_another_network_is_not_touched),
 		TEST(names_of_gateways_are_asked_outside),
