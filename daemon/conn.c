@@ -14,6 +14,8 @@ enum {
 	BACKOFF_MOST = 30000,
 	HEARSAY_ENOUGH = 5,        /* ICMP errors: as many copies of our message went unanswered */
 	QUESTION_PATIENCE = 30000, /* ms for the owner's own answers */
+	SLEPT = 10000,             /* ms: a tick so late means that the machine was asleep */
+	WAKE_PATIENCE = 2500,      /* ms for the first answer then: LCP asks at 0 and 2000 */
 };
 
 struct conn {
@@ -26,7 +28,8 @@ struct conn {
 
 	enum conn_state state;
 	msec since, attempt_began, step_began, due;
-	uint32_t question; /* the open one's id, 0 = none */
+	msec fell_asleep, woke; /* 0: not just now; else an answer is due */
+	uint32_t question;      /* the open one's id, 0 = none */
 	uint32_t last_id;
 	uint32_t secret_id; /* the stack's id of an open WANT_SECRET */
 	struct ip ips[CONN_ADDRESSES_MAX];
@@ -110,6 +113,7 @@ static void enter(struct conn *c, enum conn_state state, msec now)
 	c->since = now;
 	c->due = MSEC_NEVER;
 	c->question = 0;
+	c->woke = 0;
 }
 
 static struct conn_event *ask(struct conn *c, enum conn_event_kind kind, msec now)
@@ -164,7 +168,7 @@ static msec backoff(const struct conn *c)
 
 static void wait_and_retry(struct conn *c, const struct reason *why, msec now)
 {
-	msec wait = backoff(c);
+	msec wait = c->woke ? 0 : backoff(c); /* somebody has just opened the lid */
 	struct conn_event *ev;
 
 	drop_stack(c);
@@ -544,15 +548,48 @@ static void question_overdue(struct conn *c, msec now, struct io *out)
 	failed_for(c, reasons[c->state], now, out, "no result in %u s", QUESTION_PATIENCE / 1000);
 }
 
+/* Everything that waits for a sign of life is overdue now and asks in this tick. A gateway that has
+ * forgotten us meanwhile, as most do, says nothing: that must not take the usual minute to notice. */
+static void notice_sleep(struct conn *c, msec now)
+{
+	msec due = conn_deadline(c);
+
+	if (c->state != CONN_UP || due == MSEC_NEVER || now < due + SLEPT)
+		return;
+	log_info(c->env->log, "conn", "awake after %llu s",
+		(unsigned long long)((now - due) / SECONDS(1)));
+	c->fell_asleep = due;
+	c->woke = now;
+	c->due = now + WAKE_PATIENCE;
+}
+
+static void wake_overdue(struct conn *c, msec now, struct io *out)
+{
+	if (stack_heard(c->stack) >= c->woke)
+		c->woke = 0;
+	else
+		failed_for(c, REASON_LINK_LOST, now, out,
+			"no answer in %llu ms after the machine had slept for %llu s",
+			(unsigned long long)(now - c->woke),
+			(unsigned long long)((c->woke - c->fell_asleep) / SECONDS(1)));
+}
+
+static void overdue(struct conn *c, msec now, struct io *out)
+{
+	c->due = MSEC_NEVER;
+	if (c->state == CONN_WAITING)
+		resolve(c, now);
+	else if (c->state == CONN_UP)
+		wake_overdue(c, now, out);
+	else
+		question_overdue(c, now, out);
+}
+
 void conn_tick(struct conn *c, msec now, struct io *out)
 {
-	if (now >= c->due) {
-		c->due = MSEC_NEVER;
-		if (c->state == CONN_WAITING)
-			resolve(c, now);
-		else
-			question_overdue(c, now, out);
-	}
+	notice_sleep(c, now);
+	if (now >= c->due)
+		overdue(c, now, out);
 	if (c->stack) {
 		stack_tick(c->stack, now, out);
 		pump(c, now, out);

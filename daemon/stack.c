@@ -671,6 +671,11 @@ msec stack_deadline(const struct stack *s)
 	return due;
 }
 
+msec stack_heard(const struct stack *s)
+{
+	return esp_last_in(s->esp);
+}
+
 void stack_answer(
 	struct stack *s, uint32_t id, const struct answer *answer, msec now, struct io *out)
 {

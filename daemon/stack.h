@@ -99,6 +99,7 @@ void stack_send(struct stack *s, struct pktq *in, msec now, struct io *out);
 
 void stack_tick(struct stack *s, msec now, struct io *out);
 msec stack_deadline(const struct stack *s);
+msec stack_heard(const struct stack *s); /* when ESP last brought something; 0 = never */
 bool stack_next_event(struct stack *s, struct stack_event *ev);
 void stack_answer(
 	struct stack *s, uint32_t id, const struct answer *answer, msec now, struct io *out);

@@ -474,7 +474,7 @@ static void arrived(struct world *w, struct sim_item *item)
 	struct io out = {0};
 	msec now = world_now(w);
 
-	if (item->to == SIM_CLIENT && !w->sockets) {
+	if (item->to == SIM_CLIENT && (!w->sockets || w->asleep)) {
 		pkt_free(item->pkt);
 		return;
 	}
@@ -528,11 +528,11 @@ static void step(struct world *w, msec due)
 			act(w, (enum world_action)item.action, item.arg);
 		return;
 	}
-	if (conn_deadline(w->conn) <= world_now(w))
+	if (!w->asleep && conn_deadline(w->conn) <= world_now(w))
 		tick_client(w);
 	if (gateway_deadline(w->gateway) <= world_now(w))
 		tick_gateway(w);
-	if (w->ping_due <= world_now(w))
+	if (!w->asleep && w->ping_due <= world_now(w))
 		world_ping(w);
 }
 
@@ -544,9 +544,9 @@ bool world_until(struct world *w, bool (*done)(const struct world *w), msec at_m
 	while (!*w->wrong) {
 		if (done && done(w))
 			return true;
-		msec due = msec_min(sim_due(w->sim),
-			msec_min(conn_deadline(w->conn), gateway_deadline(w->gateway)));
-		due = msec_min(due, w->ping_due);
+		msec due = msec_min(sim_due(w->sim), gateway_deadline(w->gateway));
+		if (!w->asleep)
+			due = msec_min(due, msec_min(conn_deadline(w->conn), w->ping_due));
 		if (due > end) {
 			sim_next(w->sim, end, &item); /* nothing is due: only the clock moves */
 			return false;
@@ -559,6 +559,13 @@ bool world_until(struct world *w, bool (*done)(const struct world *w), msec at_m
 void world_run(struct world *w, msec for_ms)
 {
 	world_until(w, NULL, for_ms);
+}
+
+void world_sleep(struct world *w, msec for_ms)
+{
+	w->asleep = true;
+	world_run(w, for_ms);
+	w->asleep = false;
 }
 
 bool world_pings_pass(struct world *w, unsigned n)

@@ -88,7 +88,7 @@ struct world {
 
 	/* the client's host */
 	struct addr local[LANES];
-	bool sockets, up, ended, asked_to_end;
+	bool sockets, up, ended, asked_to_end, asleep;
 	struct ip remote, address;
 	uint32_t open_id[QUESTIONS];
 	struct reason end;
@@ -122,6 +122,9 @@ void world_at(struct world *w, msec after, enum world_action action, uint64_t ar
 void world_run(struct world *w, msec for_ms);
 /* Until `done` says so; false when the time was over first. */
 bool world_until(struct world *w, bool (*done)(const struct world *w), msec at_most);
+
+/* The client's machine is suspended: its clock goes on, and nothing else of it. */
+void world_sleep(struct world *w, msec for_ms);
 
 bool world_is_up(const struct world *w);
 bool world_has_ended(const struct world *w);

@@ -49,16 +49,13 @@ void stack_open(struct stack *s, msec now, struct io *out)
 
 void stack_close(struct stack *s, msec now, struct io *out)
 {
-	(void)now;
-	(void)out;
+	stack_open(s, now, out);
 	s->closing = true;
 }
 
 void stack_abandon(struct stack *s, msec now, struct io *out)
 {
-	(void)now;
-	(void)out;
-	(void)s;
+	stack_open(s, now, out);
 }
 
 void stack_recv(struct stack *s, struct pktq *in, msec now, struct io *out)
@@ -76,15 +73,18 @@ void stack_send(struct stack *s, struct pktq *in, msec now, struct io *out)
 
 void stack_tick(struct stack *s, msec now, struct io *out)
 {
-	(void)s;
-	(void)now;
-	(void)out;
+	stack_open(s, now, out);
 }
 
 msec stack_deadline(const struct stack *s)
 {
 	(void)s;
 	return MSEC_NEVER;
+}
+
+msec stack_heard(const struct stack *s)
+{
+	return stack_deadline(s); /* always just now */
 }
 
 bool stack_next_event(struct stack *s, struct stack_event *ev)
