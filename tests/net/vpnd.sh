@@ -11,6 +11,7 @@
 
 VPND_BIN=${1:-${VPND_BIN:-}}
 declare -A VPND_PID=() VPND_PING=()
+VPND_UNDER=() # what vpnd_start runs vpnd under: a command that executes its arguments
 vpnd_here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 
 # What SoftEther's user and gatewayd's are made of.
@@ -80,8 +81,8 @@ vpnd_start() {
 	home=$(vpnd_home "$1")
 	mapfile -t options < <(vpnd_options "$1")
 	[[ ! -e $home/log ]] || mv "$home/log" "$home/log.before"
-	(vpnd_in "$1" "$VPND_BIN/vpnd" "${options[@]}" --socket "$home/run/io.vpnd" \
-		"${@:2}" >"$home/log" 2>&1 </dev/null) &
+	(vpnd_in "$1" "${VPND_UNDER[@]}" "$VPND_BIN/vpnd" "${options[@]}" \
+		--socket "$home/run/io.vpnd" "${@:2}" >"$home/log" 2>&1 </dev/null) &
 	VPND_PID[$1]=$!
 	lab_wait 20 "vpnd answers" vpnd_answers "$1"
 }
