@@ -6,15 +6,18 @@
 
 enum {
 	AGAIN = 1000, /* ms until a failure is tried again */
-	BURST = 10,   /* put-backs a second: with somebody who removes them all the time */
+	BURST = 10, /* put-backs of one item a second: with somebody who removes it all the time */
 };
 
 struct held {
 	struct net_item item;
 	uint64_t entry;
 	unsigned refs; /* 0: to be deleted */
-	bool missing;  /* to be put back */
+	bool missing;  /* to be put back at `due` */
 	bool seen;     /* by the comparison that runs */
+	msec due;
+	msec second; /* start of the second in which `burst` counts */
+	unsigned burst;
 };
 
 struct keep {
@@ -25,8 +28,6 @@ struct keep {
 	size_t n;
 	size_t room;
 	msec due;
-	msec second; /* start of the second in which `burst` counts */
-	unsigned burst;
 	unsigned put_back;
 };
 
@@ -146,17 +147,19 @@ bool keep_has(const struct keep *k, const struct net_item *item)
 	return h && h->refs > 0;
 }
 
-/* At once, unless this second has seen enough of it. */
+/* At once, unless this second has seen enough of it. Each item by itself: who flushes all rules takes
+ * twenty at a time, and the last of them is what keeps the users' packets inside. */
 static void is_missing(struct keep *k, struct held *h, msec now)
 {
 	if (h->refs == 0 || h->missing)
 		return;
 	h->missing = true;
-	if (now >= k->second + AGAIN) {
-		k->second = now;
-		k->burst = 0;
+	if (now >= h->second + AGAIN) {
+		h->second = now;
+		h->burst = 0;
 	}
-	k->due = msec_min(k->due, ++k->burst > BURST ? now + AGAIN : now);
+	h->due = ++h->burst > BURST ? now + AGAIN : now;
+	k->due = msec_min(k->due, h->due);
 }
 
 void keep_event(struct keep *k, bool gone, const struct net_item *item, msec now)
@@ -213,12 +216,16 @@ void keep_tick(struct keep *k, msec now)
 	for (size_t i = 0; i < k->n; i++) {
 		struct held *h = &k->held[i];
 
-		if (h->refs > 0 && h->missing && !restore(k, h))
-			k->due = now + AGAIN;
+		if (h->refs == 0 || !h->missing)
+			continue;
+		if (now >= h->due && !restore(k, h))
+			h->due = now + AGAIN;
+		if (h->missing)
+			k->due = msec_min(k->due, h->due);
 	}
 	for (size_t i = k->n; i-- > 0;)
 		if (k->held[i].refs == 0 && !drop(k, &k->held[i]))
-			k->due = now + AGAIN;
+			k->due = msec_min(k->due, now + AGAIN);
 }
 
 msec keep_deadline(const struct keep *k)

@@ -230,6 +230,34 @@ static void what_somebody_removes_is_put_back_and_counted(void **state)
 	assert_untouched(h);
 }
 
+/* As when systemd-networkd starts: one rule after the other, and the last, which keeps the users'
+ * packets inside, waits for no pause. */
+static void rules_that_vanish_together_come_back_together(void **state)
+{
+	struct host *h = *state;
+	static const char *const rules[] = {"31000", "31010 dport 500", "31010 dport 67",
+		"31021 ipproto icmp", "31021 ipproto tcp", "31021 ipproto udp",
+		"31021 ipproto sctp", "31030", "31200"};
+	static const char *const families[] = {"-4", "-6"};
+	char before[16384], after[16384];
+
+	connect_mode(h, ROUTE_FULL);
+	settle(h);
+	host_state(before);
+	for (size_t family = 0; family < 2; family++)
+		for (size_t i = 0; i < sizeof(rules) / sizeof(*rules); i++) {
+			sh("ip %s rule del priority %s protocol 178 2>/dev/null || true",
+				families[family], rules[i]);
+			routes_ready(h->all, h->now);
+		}
+	host_state(after);
+	assert_int_equal(strlen(after), strlen(before));
+	assert_int_equal(routes_put_back(h->all), 11);
+	assert_int_equal(routes_deadline(h->all), MSEC_NEVER);
+	disconnect(h);
+	assert_untouched(h);
+}
+
 /* With somebody who removes our rules in a loop we do not spin: so many a second, then a pause. */
 static void a_fight_is_fought_slowly(void **state)
 {
@@ -535,6 +563,7 @@ int main(void)
 		TEST(near_interfaces_come_and_go),
 		TEST(an_interface_with_a_default_route_is_not_near),
 		TEST(what_somebody_removes_is_put_back_and_counted),
+		TEST(rules_that_vanish_together_come_back_together),
 		TEST(a_fight_is_fought_slowly),
 		TEST(two_connections_share_what_is_the_same),
 		TEST(a_table_that_somebody_uses_is_not_taken),
