@@ -82,6 +82,9 @@ static bool is_uplink(const struct route_list *l, uint32_t ifindex)
 	for (size_t i = 0; i < l->n; i++)
 		if (near_is_default(&l->v[i]) && l->v[i].ifindex == ifindex)
 			return true;
+	for (size_t i = 0; i < l->conf->n_uplinks; i++)
+		if (l->conf->uplinks[i] == ifindex)
+			return true;
 	return false;
 }
 

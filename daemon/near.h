@@ -1,9 +1,9 @@
 /* What is near: networks that stay reachable past a full tunnel.
  *
- * Near are the prefixes that the main table reaches on a link without a gateway, when the link
- * carries no default route (docker0, virbr0, other tunnels). The links with a default route, that
- * is the uplinks with the user's own LAN, are near only if the user allows it, and then only the
- * prefixes of their addresses: what a DHCP server pushes as a static route never is.
+ * Near are the prefixes that the main table reaches on a link without a gateway, when the link is
+ * no uplink (docker0, virbr0, other tunnels). The uplinks, with the user's own LAN, are those with a
+ * default route and those that lead to a server. They are near only if the user allows it, and then
+ * only the prefixes of their addresses: what a DHCP server pushes as a static route never is.
  *
  * Only private addresses count (RFC 1918, RFC 6598, RFC 3927, RFC 4193): whoever runs the LAN can
  * call any part of the Internet local, and would get what is sent there (TunnelCrack LocalNet). */
@@ -18,6 +18,8 @@ struct near_conf {
 	bool lan;             /* the uplinks' own networks too */
 	uint32_t table_first; /* tables of ours, not looked at */
 	uint32_t table_last;
+	const uint32_t *uplinks; /* that lead to a server */
+	size_t n_uplinks;
 };
 
 /* The near prefixes, each once, for the caller to free(). 0 or -errno. */

@@ -253,15 +253,41 @@ void route_unpass(struct route *r, const struct flow *flow)
 
 /* ---- near prefixes ---- */
 
+enum { UPLINKS_MAX = 8 };
+
+/* The links to the servers of our flows, whatever other routes those links carry. */
+static int find_uplinks(const struct route *r, uint32_t uplinks[UPLINKS_MAX], size_t *n)
+{
+	const struct ip *before = NULL;
+	int err = 0;
+
+	*n = 0;
+	for (size_t i = 0; i < r->flows.n && *n < UPLINKS_MAX && !err; i++) {
+		const struct ip *server = &r->flows.v[i].rule.to.ip;
+		struct way way;
+
+		if (before && ip_equal(before, server)) /* IKE and ESP go the same way */
+			continue;
+		before = server;
+		err = route_way(r, server, &way);
+		if (!err && way.len >= 0)
+			uplinks[(*n)++] = way.ifindex;
+	}
+	return err;
+}
+
 static int near_of(const struct route *r, struct prefix **list, size_t *n)
 {
+	uint32_t uplinks[UPLINKS_MAX];
 	struct near_conf conf = {
 		.lan = r->conf.lan,
 		.table_first = ROUTE_TABLE,
 		.table_last = ROUTE_TABLE + ROUTE_TABLES - 1,
+		.uplinks = uplinks,
 	};
+	int err = find_uplinks(r, uplinks, &conf.n_uplinks);
 
-	return near_prefixes(r->all->net, &conf, list, n);
+	return err ? err : near_prefixes(r->all->net, &conf, list, n);
 }
 
 int route_follow_near(struct route *r)
@@ -442,6 +468,35 @@ static int add_tunnel_routes(struct route *r)
 	return err;
 }
 
+static bool goes_inside(const struct route *r, const struct ip *ip)
+{
+	const struct prefix *to;
+
+	for (size_t i = 0; (to = target(r, i)); i++)
+		if (prefix_contains(to, ip))
+			return true;
+	return false;
+}
+
+/* The peer and the name servers stay inside although they lie in a prefix that is near: the longest
+ * prefix wins, and who hands out addresses around us chooses near ones. */
+static int add_inside_hosts(struct route *r)
+{
+	const struct ip *hosts[] = {&r->link.peer, &r->link.dns[0], &r->link.dns[1]};
+	int err = 0;
+
+	for (size_t i = 0; i < sizeof(hosts) / sizeof(*hosts) && !err; i++) {
+		struct prefix to = {.ip = *hosts[i], .len = (uint8_t)(ip_len(hosts[i]) * 8)};
+		struct net_item item =
+			route_of(r, NET_UNICAST, &to, ROUTE_METRIC_TUNNEL, r->link.ifindex);
+
+		if (to.ip.family == FAMILY_IPV4 && goes_inside(r, &to.ip) &&
+			!items_have(&r->inside, &item))
+			err = items_add(&r->inside, r->all->keep, &item);
+	}
+	return err;
+}
+
 static int enter_link(struct route *r)
 {
 	static const struct ip none;
@@ -451,7 +506,9 @@ static int enter_link(struct route *r)
 		err = add_address(r, &r->link.local6, &none);
 	if (!err)
 		err = net_link_up(r->all->net, r->link.ifindex, r->link.mtu);
-	return err ? err : add_tunnel_routes(r);
+	if (!err)
+		err = add_tunnel_routes(r);
+	return err ? err : add_inside_hosts(r);
 }
 
 int route_up(struct route *r, const struct route_link *link)

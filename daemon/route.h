@@ -15,6 +15,7 @@
  *   31200  all                                                -> TABLE   full tunnel
  *
  *   TABLE  default (or the split prefixes) dev TUN            while the TUN is up
+ *          peer and name servers dev TUN
  *          throw NEAR                                         near.h; kept up to date
  *          unreachable default (or the split prefixes)        the backstop
  *
@@ -111,7 +112,8 @@ struct route_link {
 	uint32_t ifindex;
 	uint32_t mtu;
 	struct ip local;  /* IPv4, as a /32; FAMILY_NONE: no IPv4 inside */
-	struct ip peer;   /* FAMILY_NONE: none. It gets no route of its own */
+	struct ip peer;   /* FAMILY_NONE: none */
+	struct ip dns[2]; /* name servers that the server named; FAMILY_NONE: none */
 	struct ip local6; /* IPv6; FAMILY_NONE: no IPv6 inside */
 	struct ip server; /* outer address */
 };

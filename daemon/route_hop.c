@@ -17,25 +17,25 @@ static const uint8_t protocols[] = {NET_PROTO_ICMP, NET_PROTO_TCP, NET_PROTO_UDP
 
 /* ---- which one ---- */
 
-struct way {
-	const struct ip *server;
-	struct ip hop;
-	int len; /* of the best prefix so far, -1: none */
-	uint32_t metric;
-};
-
 static void compare(void *ctx, const struct net_item *item)
 {
 	struct way *w = ctx;
 	const struct net_route *r = &item->route;
 
-	if (r->family != FAMILY_IPV4 || r->type != NET_UNICAST || r->table != NET_TABLE_MAIN ||
-		(r->to.len && !prefix_contains(&r->to, w->server)) || r->to.len < w->len ||
-		(r->to.len == w->len && r->metric >= w->metric))
+	if (r->family != w->server->family || r->type != NET_UNICAST ||
+		r->table != NET_TABLE_MAIN || (r->to.len && !prefix_contains(&r->to, w->server)) ||
+		r->to.len < w->len || (r->to.len == w->len && r->metric >= w->metric))
 		return;
 	w->len = r->to.len;
 	w->metric = r->metric;
-	w->hop = r->gateway.family == FAMILY_IPV4 ? r->gateway : *w->server;
+	w->hop = r->gateway.family != FAMILY_NONE ? r->gateway : *w->server;
+	w->ifindex = r->ifindex;
+}
+
+int route_way(const struct route *r, const struct ip *server, struct way *way)
+{
+	*way = (struct way){.server = server, .len = -1};
+	return net_each(r->all->net, NET_ROUTE, compare, way);
 }
 
 /* ---- the rules ---- */
@@ -85,11 +85,11 @@ int route_follow_hops(struct route *r)
 
 	for (size_t i = 0; i < r->flows.n && !err; i++) {
 		const struct ip *server = &r->flows.v[i].rule.to.ip;
-		struct way way = {.server = server, .len = -1};
+		struct way way;
 
 		if (server->family != FAMILY_IPV4)
 			continue;
-		err = net_each(r->all->net, NET_ROUTE, compare, &way);
+		err = route_way(r, server, &way);
 		if (!err && way.len >= 0)
 			err = add_hop(r, &way.hop, &want);
 		if (!err && !ip_equal(&way.hop, server)) /* the router may be the server, too */

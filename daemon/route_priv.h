@@ -46,5 +46,17 @@ void items_clear(struct items *items, struct keep *keep);
 /* Make the throw routes those of the near prefixes of now. 0 or -errno. */
 int route_follow_near(struct route *r);
 
+/* How the main table leads to a server; route_hop.c. */
+struct way {
+	const struct ip *server;
+	int len; /* of the best prefix, -1: none leads there */
+	uint32_t metric;
+	uint32_t ifindex;
+	struct ip hop; /* the server itself when it is on the link */
+};
+
+/* `server` is borrowed. 0 or -errno. */
+int route_way(const struct route *r, const struct ip *server, struct way *way);
+
 /* Let the next hops to the servers of the flows find us; route_hop.c. 0 or -errno. */
 int route_follow_hops(struct route *r);

@@ -70,6 +70,15 @@ static bool is_our_link(const struct routes *all, uint32_t ifindex)
 	return false;
 }
 
+static bool leads_to_a_server(const struct routes *all, const struct prefix *to)
+{
+	for (const struct route *r = all->first; r; r = r->next)
+		for (size_t i = 0; i < r->flows.n; i++)
+			if (prefix_contains(to, &r->flows.v[i].rule.to.ip))
+				return true;
+	return false;
+}
+
 static void route_news(struct routes *all, const struct net_route *route, msec now)
 {
 	if (is_our_table(all, route->table)) {
@@ -77,7 +86,7 @@ static void route_news(struct routes *all, const struct net_route *route, msec n
 			look_soon(all, &all->check_due, now);
 		return;
 	}
-	if (near_concerns(route))
+	if (near_concerns(route) || leads_to_a_server(all, &route->to))
 		look_soon(all, &all->near_due, now);
 	if (near_is_default(route))
 		all->uplink++;

@@ -46,6 +46,10 @@ static bool set_routes(struct session *s, const struct stack_status *st, struct 
 		.peer = st->ppp.peer,
 		.server = s->network.gateway,
 	};
+
+	if (s->conf->dns.kind == CONF_DNS_AUTO) /* one of the file may be meant to be near */
+		memcpy(link.dns, s->network.dns, sizeof(link.dns));
+
 	int rc = route_up(s->route, &link);
 
 	if (rc == 0)

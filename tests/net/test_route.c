@@ -188,6 +188,69 @@ static void an_interface_with_a_default_route_is_not_near(void **state)
 	disconnect(h);
 }
 
+/* LocalNet with private addresses: whoever hands out addresses gives no default route, but a way to
+ * the server. */
+static void the_link_to_the_server_is_not_near(void **state)
+{
+	struct host *h = *state;
+
+	connect_mode(h, ROUTE_FULL);
+	add_veth("wlan0", "air0");
+	sh("ip addr add 192.168.7.2/24 dev wlan0");
+	settle(h);
+	assert_goes("192.168.7.9", "", "wlan0");
+	sh("ip route add 198.51.100.8/29 via 192.168.7.1");
+	settle(h);
+	assert_goes("192.168.7.9", "", "vpn-t");
+	sh("ip route del 198.51.100.8/29");
+	settle(h);
+	assert_goes("192.168.7.9", "", "wlan0");
+	disconnect(h);
+	sh("ip link del wlan0");
+	assert_untouched(h);
+}
+
+static void peer_and_name_servers_stay_inside(void **state)
+{
+	struct host *h = *state;
+	struct route_link link;
+
+	connect_mode(h, ROUTE_FULL);
+	add_veth("usb0", "stick0");
+	sh("ip addr add 10.99.0.250/24 dev usb0");
+	settle(h);
+	link = link_of("vpn-t");
+	link.dns[0] = ip_from("10.99.0.53");
+	link.dns[1] = ip_from("203.0.113.53");
+	assert_int_equal(route_up(h->route, &link), 0);
+	assert_goes("10.99.0.1", "", "vpn-t");
+	assert_goes("10.99.0.53", "", "vpn-t");
+	assert_goes("203.0.113.53", "", "vpn-t");
+	assert_goes("10.99.0.7", "", "usb0");
+	assert_int_equal(route_hold(h->route), 0);
+	assert_goes("203.0.113.53", "", "");
+	disconnect(h);
+	sh("ip link del usb0");
+	assert_untouched(h);
+}
+
+/* A name server beyond the prefixes of a split tunnel is the user's to route. */
+static void a_split_tunnel_takes_name_servers_of_its_prefixes_only(void **state)
+{
+	struct host *h = *state;
+	struct route_link link;
+
+	connect_mode(h, ROUTE_SPLIT);
+	link = link_of("vpn-t");
+	link.dns[0] = ip_from("10.99.0.53");
+	link.dns[1] = ip_from("203.0.113.53");
+	assert_int_equal(route_up(h->route, &link), 0);
+	assert_goes("10.99.0.53", "", "vpn-t");
+	assert_goes("203.0.113.53", "", "up0");
+	disconnect(h);
+	assert_untouched(h);
+}
+
 /* ---- others ---- */
 
 static void what_somebody_removes_is_put_back_and_counted(void **state)
@@ -562,6 +625,9 @@ int main(void)
 		TEST(the_lan_is_near_only_if_allowed),
 		TEST(near_interfaces_come_and_go),
 		TEST(an_interface_with_a_default_route_is_not_near),
+		TEST(the_link_to_the_server_is_not_near),
+		TEST(peer_and_name_servers_stay_inside),
+		TEST(a_split_tunnel_takes_name_servers_of_its_prefixes_only),
 		TEST(what_somebody_removes_is_put_back_and_counted),
 		TEST(rules_that_vanish_together_come_back_together),
 		TEST(a_fight_is_fought_slowly),
