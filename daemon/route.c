@@ -385,6 +385,8 @@ static int stand(struct route *r)
 static void leave_link(struct route *r)
 {
 	items_clear(&r->inside, r->all->keep);
+	guard_free(r->guard);
+	r->guard = NULL;
 	r->up = false;
 }
 
@@ -497,11 +499,25 @@ static int add_inside_hosts(struct route *r)
 	return err;
 }
 
+/* A kernel without nftables is no reason to stay without a tunnel. */
+static void set_guard(struct route *r)
+{
+	int err = r->link.local.family == FAMILY_NONE
+			  ? 0
+			  : guard_new(&r->guard, r->link.ifindex, &r->link.local);
+
+	if (err)
+		log_warn(r->all->log, "route",
+			"the LAN can find out the address inside: nftables: %s", strerror(-err));
+}
+
 static int enter_link(struct route *r)
 {
 	static const struct ip none;
-	int err = add_address(r, &r->link.local, &r->link.peer);
+	int err;
 
+	set_guard(r);
+	err = add_address(r, &r->link.local, &r->link.peer);
 	if (!err)
 		err = add_address(r, &r->link.local6, &none);
 	if (!err)

@@ -1,6 +1,7 @@
 /* What routes.c and route.c share and nobody else sees. */
 #pragma once
 
+#include "daemon/guard.h"
 #include "daemon/keep.h"
 #include "daemon/near.h"
 #include "daemon/route.h"
@@ -25,6 +26,7 @@ struct route {
 	struct items near;     /* throw routes */
 	struct items inside;   /* what needs the TUN */
 	struct items hops;     /* so that the next hop finds us */
+	struct guard *guard;   /* of the address inside; NULL when the kernel has no nftables */
 	struct route_link link;
 };
 

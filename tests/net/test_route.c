@@ -251,6 +251,20 @@ static void a_split_tunnel_takes_name_servers_of_its_prefixes_only(void **state)
 	assert_untouched(h);
 }
 
+static void the_address_inside_is_guarded_from_the_links_outside(void **state)
+{
+	struct host *h = *state;
+
+	connect_mode(h, ROUTE_FULL);
+	sh("nft flush ruleset"); /* somebody else's firewall starts */
+	assert_true(shows("nft list ruleset",
+		"iif != \"vpn-t\" iif != \"lo\" ip daddr 10.99.0.2 drop"));
+	assert_true(shows("nft list ruleset", "arp daddr ip 10.99.0.2 drop"));
+	assert_int_equal(route_hold(h->route), 0);
+	assert_false(shows("nft list ruleset", "table"));
+	disconnect(h);
+}
+
 /* ---- others ---- */
 
 static void what_somebody_removes_is_put_back_and_counted(void **state)
@@ -628,6 +642,7 @@ int main(void)
 		TEST(the_link_to_the_server_is_not_near),
 		TEST(peer_and_name_servers_stay_inside),
 		TEST(a_split_tunnel_takes_name_servers_of_its_prefixes_only),
+		TEST(the_address_inside_is_guarded_from_the_links_outside),
 		TEST(what_somebody_removes_is_put_back_and_counted),
 		TEST(rules_that_vanish_together_come_back_together),
 		TEST(a_fight_is_fought_slowly),

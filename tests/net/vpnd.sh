@@ -167,7 +167,7 @@ vpnd_error() {
 
 # ---- what it leaves -------------------------------------------------------------------------
 
-# Rules, routes, addresses and links of both families, nft, and resolv.conf down to its inode.
+# Rules, routes, addresses and links of both families, nftables, and resolv.conf down to its inode.
 vpnd_snapshot() {
 	local ns family resolv
 	ns=$(lab_ns "$1") resolv=$(vpnd_home "$1")/resolv.conf
