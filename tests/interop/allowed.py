@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Holds every packet of a capture against the list of what a VPN client may show its provider.
 
-    allowed.py FILE.pcap --server ADDRESS [--server ...] [--dns ADDRESS ...]
+    allowed.py FILE.pcap --server ADDRESS [--server ...] [--dns ADDRESS ...] [--dhcp] [--from MAC]
     allowed.py --self-test
 
 Allowed are, with a server at one end: ISAKMP on UDP 500; ISAKMP, ESP and keepalives on UDP 4500;
 protocol 50; ICMP errors that quote one of these. With anybody: ARP, router and neighbour
-discovery, MLD. With an address of --dns: UDP and TCP port 53. Anything else is a violation, and
-so are a capture without packets and one that was cut short.
+discovery, MLD. With an address of --dns: UDP and TCP port 53. With --dhcp: UDP 68 to 67. Anything else is
+a violation, and so are a capture without packets and one that was cut short. --from: only what the station
+with this link address sent is judged, where others on the same cable are no friends.
 """
 import argparse
 import collections
@@ -80,7 +81,8 @@ class Packet:
 
 
 class Judge:
-    def __init__(self, servers, dns):
+    def __init__(self, servers, dns=(), dhcp=False, station=None):
+        self.dhcp, self.station = dhcp, station
         self.servers = {str(ipaddress.ip_address(a)) for a in servers}
         self.dns = {str(ipaddress.ip_address(a)) for a in dns}
         self.fragments = set()  # first fragments that were allowed
@@ -89,6 +91,8 @@ class Judge:
         """What kind of allowed thing an Ethernet frame is; a Violation if none."""
         if len(frame) < 14:
             raise Violation("a frame without a header")
+        if self.station and frame[6:12] != self.station:
+            return "others'"
         kind = int.from_bytes(frame[12:14], "big")
         if kind == ARP:
             return "arp"
@@ -116,6 +120,8 @@ class Judge:
             return "mld" if kind in MLD else self.icmp(packet, ICMPV6_ERRORS)
         if packet.protocol in (UDP, TCP) and self.is_dns(packet):
             return "dns"
+        if packet.protocol == UDP and self.dhcp and packet.ports() == (68, 67):
+            return "dhcp"
         server_is_source = packet.source in self.servers
         if not server_is_source and packet.target not in self.servers:
             raise Violation(f"{packet}, not with the server")
@@ -277,8 +283,8 @@ BAD = {
 def self_test():
     wrong = []
 
-    def expect(name, data, violations):
-        _, found = inspect(data, Judge([SERVER, SERVER6], [RESOLVER]))
+    def expect(name, data, violations, **options):
+        _, found = inspect(data, Judge([SERVER, SERVER6], [RESOLVER], **options))
         if len(found) != violations:
             wrong.append(f"{name}: {len(found)} violations instead of {violations}: {found}")
 
@@ -290,6 +296,11 @@ def self_test():
     whole = pcap(GOOD.values())
     expect("fragments", pcap([ethernet(ip4(US, SERVER, ESP, SEALED, 0x2000)),
                               ethernet(ip4(US, SERVER, ESP, bytes(64), 100))]), 0)
+    asked = ethernet(ip4("0.0.0.0", "255.255.255.255", UDP, udp(68, 67, bytes(240))))
+    expect("dhcp unasked", pcap([asked]), 1)
+    expect("dhcp", pcap([asked]), 0, dhcp=True)
+    expect("another station", pcap([BAD["ping"]]), 0, station=b"\x02" + bytes(5))
+    expect("this station", pcap([BAD["ping"]]), 1, station=bytes(6))
     expect("cut short", whole[:-1], 1)
     expect("empty", pcap([]), 1)
     expect("nothing", b"", 2)
@@ -304,12 +315,14 @@ def main():
     parser.add_argument("file", nargs="?")
     parser.add_argument("--server", action="append", default=[])
     parser.add_argument("--dns", action="append", default=[])
+    parser.add_argument("--dhcp", action="store_true")
+    parser.add_argument("--from", dest="station", type=lambda mac: bytes.fromhex(mac.replace(":", "")))
     parser.add_argument("--self-test", action="store_true")
     args = parser.parse_args()
     if args.self_test:
         self_test()
     with open(args.file, "rb") as file:
-        kinds, violations = inspect(file.read(), Judge(args.server, args.dns))
+        kinds, violations = inspect(file.read(), Judge(args.server, args.dns, args.dhcp, args.station))
     for line in violations[:20]:
         print(line)
     detail = ", ".join(f"{kind} {count}" for kind, count in sorted(kinds.items()))
