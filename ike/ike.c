@@ -78,16 +78,17 @@ bool ike_next_event(struct ike *ike, struct ike_event *ev)
 
 /* ---- what all exchanges need ---- */
 
-void ike_transmit(struct ike *ike, enum lane lane, struct slice message, msec now, struct io *out)
+bool ike_transmit(struct ike *ike, enum lane lane, struct slice message, msec now, struct io *out)
 {
 	struct pkt *p = pkt_of(ike->env->pool, message);
 
 	if (lane == LANE_NATT)
 		ike->spoke_at = now; /* without memory too: it counts as lost on the way */
 	if (!p)
-		return;
+		return false;
 	p->lane = lane;
 	pktq_put(&out->down, p);
+	return true;
 }
 
 bool ike_digest(struct ike *ike, struct slice message, uint8_t *to)

@@ -60,7 +60,7 @@ static void main_send(struct ike *ike, struct phase1 *sa, unsigned number, msec 
 		return;
 	}
 	ike_progress(ike, ike_main_step(number));
-	ike_transmit(ike, sa->lane, secret_slice(&sa->last), now, out);
+	bool left = ike_transmit(ike, sa->lane, secret_slice(&sa->last), now, out);
 	sa->sent_at = sa->copied_at = now;
 	if (number == 3) {
 		sa->before4.vids = sa->vids;
@@ -73,6 +73,8 @@ static void main_send(struct ike *ike, struct phase1 *sa, unsigned number, msec 
 	if (sa->initiator)
 		retry_start(&sa->retry, number == 1 ? PATIENCE_FIRST : PATIENCE_EXCHANGE, ike->rtt,
 			ike->env, now);
+	if (!left)
+		sa->retry.copies = 0; /* what the gateway then repeats is no verdict on it */
 }
 
 /* ---- beginning ---- */
@@ -556,7 +558,8 @@ static void half_open_tick(struct ike *ike, struct phase1 *sa, msec now, struct 
 		break;
 	case RETRY_SEND:
 		sa->copied_at = now;
-		ike_transmit(ike, sa->lane, secret_slice(&sa->last), now, out);
+		if (!ike_transmit(ike, sa->lane, secret_slice(&sa->last), now, out))
+			sa->retry.copies--;
 		weigh_hints(ike, sa, now, out);
 		break;
 	case RETRY_GIVE_UP:

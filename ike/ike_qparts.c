@@ -1,10 +1,19 @@
 /* The parts of quick mode messages: what we propose and accept, in both roles. RFC 2409, 5.5;
- * RFC 2407, 4.5 and 4.6.2; RFC 3947, 5. Takers give NULL or what the gateway did wrong. */
+ * RFC 2407, 4.5 and 4.6.2; RFC 3947, 5. */
 #include "ike/ike_rooms.h"
 
 #include <string.h>
 
 enum { NONCE_LEN = 32, UDP = 17 };
+
+static const struct verdict fine = {REASON_NONE, NULL};
+static const struct verdict no_memory = {REASON_LOCAL_NO_MEMORY, "met a host without memory"};
+static const struct verdict no_crypto = {REASON_LOCAL_CRYPTO, NULL};
+
+static struct verdict bad(const char *why)
+{
+	return (struct verdict){REASON_IKE_QM_REFUSED, why};
+}
 
 static struct secret *own(struct quick *q, struct secret *i, struct secret *r)
 {
@@ -79,31 +88,30 @@ void ike_quick_put(const struct ike *ike, const struct quick *q, struct ike_buil
 
 /* ---- reading ---- */
 
-static const char *take_nonce(struct quick *q, const struct ike_payloads *p)
+static struct verdict take_nonce(struct quick *q, const struct ike_payloads *p)
 {
 	struct slice nonce = ike_payload_body(p, IKE_NONCE);
 
 	if (nonce.n < IKE_NONCE_MIN || nonce.n > IKE_NONCE_MAX)
-		return "sent a nonce that is too short or too long";
+		return bad("sent a nonce that is too short or too long");
 	if (slice_equal(nonce, secret_slice(own(q, &q->nonce_i, &q->nonce_r))))
-		return "sent our own nonce back";
-	return secret_set(own(q, &q->nonce_r, &q->nonce_i), nonce) ? NULL
-								   : "met a host without memory";
+		return bad("sent our own nonce back");
+	return secret_set(own(q, &q->nonce_r, &q->nonce_i), nonce) ? fine : no_memory;
 }
 
-static const char *take_ke(struct quick *q, const struct ike_payloads *p)
+static struct verdict take_ke(struct quick *q, const struct ike_payloads *p)
 {
 	struct slice ke = ike_payload_body(p, IKE_KE);
 	uint8_t value[DH_PUBLIC_MAX];
 	size_t n = dh_public_len(q->pfs);
 
 	if (q->pfs == DH_NONE)
-		return ke.n ? "sent a key exchange that was not asked for" : NULL;
+		return ke.n ? bad("sent a key exchange that was not asked for") : fine;
 	if (!dh_public_pad(q->pfs, ke, value))
-		return "sent no Diffie-Hellman value of its group";
+		return bad("sent no Diffie-Hellman value of its group");
 	if (q->dh && slice_equal(slice(value, n), dh_public(q->dh)))
-		return "sent our own Diffie-Hellman value back";
-	return secret_set(&q->peer_public, slice(value, n)) ? NULL : "met a host without memory";
+		return bad("sent our own Diffie-Hellman value back");
+	return secret_set(&q->peer_public, slice(value, n)) ? fine : no_memory;
 }
 
 static bool port_allowed(uint16_t port, uint16_t wanted)
@@ -189,73 +197,80 @@ static bool take_transform(struct ike *ike, struct quick *q, const struct ike_of
 	return true;
 }
 
-const char *ike_quick_take_answer(struct ike *ike, struct quick *q, const struct ike_payloads *p)
+struct verdict ike_quick_take_answer(struct ike *ike, struct quick *q, const struct ike_payloads *p)
 {
 	struct ike_offers offers;
-	const char *why;
+	struct verdict v;
 
 	if (!ike_offers_parse(ike_payload_body(p, IKE_SA), &offers) || offers.n != 1)
-		return "answered with a malformed SA";
+		return bad("answered with a malformed SA");
 	if (!take_transform(ike, q, &offers.at[0]))
-		return "chose an ESP suite or mode that we did not offer";
-	if ((why = take_nonce(q, p)) || (why = take_ke(q, p)))
-		return why;
+		return bad("chose an ESP suite or mode that we did not offer");
+	v = take_nonce(q, p);
+	if (v.id == REASON_NONE)
+		v = take_ke(q, p);
+	if (v.id != REASON_NONE)
+		return v;
 	if (!ids_allowed(ike, q, p))
-		return "answered for other addresses or ports";
+		return bad("answered for other addresses or ports");
 	take_lifetime(q, p);
-	return NULL;
+	return fine;
 }
 
 /* The peer's first transform that is one of ours, kept for the answer with the IDs as they came. */
-static const char *choose(struct ike *ike, struct quick *q, const struct ike_payloads *p)
+static struct verdict choose(struct ike *ike, struct quick *q, const struct ike_payloads *p)
 {
 	struct ike_offers offers;
 	size_t i = 0;
 
 	if (!ike_offers_parse(ike_payload_body(p, IKE_SA), &offers))
-		return "offered a malformed SA";
+		return bad("offered a malformed SA");
 	while (i < offers.n && !take_transform(ike, q, &offers.at[i]))
 		i++;
 	if (i == offers.n)
-		return "offered no ESP suite and mode of ours";
+		return bad("offered no ESP suite and mode of ours");
 	q->accepted = offers.at[i];
 	if (!secret_set(&q->attributes, q->accepted.attributes))
-		return "met a host without memory";
+		return no_memory;
 	q->accepted.attributes = secret_slice(&q->attributes);
 	q->accepted.spi = slice(NULL, 0);
-	return NULL;
+	return fine;
 }
 
-static const char *keep_ids(struct quick *q, const struct ike_payloads *p)
+static struct verdict keep_ids(struct quick *q, const struct ike_payloads *p)
 {
 	const struct ike_payload *i = ike_payload_find(p, IKE_ID, 0);
 	const struct ike_payload *r = ike_payload_find(p, IKE_ID, 1);
 
 	if (i && r && (!secret_set(&q->id_i, i->body) || !secret_set(&q->id_r, r->body)))
-		return "met a host without memory";
-	return NULL;
+		return no_memory;
+	return fine;
 }
 
-const char *ike_quick_take_offer(
+struct verdict ike_quick_take_offer(
 	struct ike *ike, struct quick *q, const struct ike_payloads *p, uint16_t *error)
 {
-	const char *why;
+	struct verdict v;
 
 	*error = IKE_NO_PROPOSAL_CHOSEN;
-	if ((why = choose(ike, q, p)))
-		return why;
+	v = choose(ike, q, p);
+	if (v.id != REASON_NONE)
+		return v;
 	*error = IKE_INVALID_ID_INFORMATION;
 	if (!ids_allowed(ike, q, p))
-		return "asked for other addresses or ports";
+		return bad("asked for other addresses or ports");
 	*error = IKE_PAYLOAD_MALFORMED;
-	if ((why = take_nonce(q, p)) || (why = take_ke(q, p)))
-		return why;
+	v = take_nonce(q, p);
+	if (v.id == REASON_NONE)
+		v = take_ke(q, p);
+	if (v.id != REASON_NONE)
+		return v;
 	return keep_ids(q, p);
 }
 
 /* ---- keys ---- */
 
-bool ike_quick_derive(struct ike *ike, struct quick *q)
+struct verdict ike_quick_derive(struct ike *ike, struct quick *q)
 {
 	struct crypto *c = ike->env->crypto;
 	const struct ike_keys *k = &q->sa->keys;
@@ -265,8 +280,10 @@ bool ike_quick_derive(struct ike *ike, struct quick *q)
 	uint8_t gxy[DH_SECRET_MAX] = {0};
 	struct slice secret = slice(gxy, dh_secret_len(q->pfs));
 
+	/* Or this host failed: dh_agree() does not say, so nobody is blamed. */
 	if (q->pfs != DH_NONE && !dh_agree(q->dh, secret_slice(&q->peer_public), gxy))
-		return false;
+		return (struct verdict){
+			REASON_IKE_FAIL, "sent a Diffie-Hellman value that gives no secret"};
 	q->pair.lane = encapsulated ? LANE_NATT : LANE_RAW;
 	q->pair.local = ike->conf->local[outer];
 	q->pair.remote = ike->conf->remote[outer];
@@ -276,5 +293,5 @@ bool ike_quick_derive(struct ike *ike, struct quick *q)
 		  ike_esp_keys(c, k, &q->pair.suite, secret, ni, nr, &q->pair.out);
 
 	wipe(gxy, sizeof(gxy));
-	return ok;
+	return ok ? fine : no_crypto;
 }

@@ -184,18 +184,27 @@ static void quick_done(struct quick *q, msec now)
 	wipe(&q->pair.out.auth, sizeof(q->pair.out.auth));
 }
 
+/* What this host lacks ends the machine; what the gateway did wrong ends the quick mode. */
+static void refused(struct ike *ike, struct quick *q, struct verdict v, msec now)
+{
+	if (v.id == REASON_LOCAL_NO_MEMORY)
+		ike_fail_memory(ike);
+	else if (v.id == REASON_LOCAL_CRYPTO)
+		ike_fail_crypto(ike);
+	else
+		quick_failed(ike, q, now, v.id, "the gateway %s in quick mode", v.why);
+}
+
 /* ---- answers of the owner ---- */
 
 static void want_sa(struct ike *ike, struct quick *q, msec now)
 {
-	if (ike_quick_derive(ike, q))
+	struct verdict v = ike_quick_derive(ike, q);
+
+	if (v.id == REASON_NONE)
 		ask(ike, q, IKE_EV_WANT_SA, now);
-	else if (q->pfs != DH_NONE)
-		quick_failed(ike, q, now, REASON_IKE_QM_REFUSED,
-			"the gateway sent a Diffie-Hellman value that is not allowed in quick "
-			"mode");
 	else
-		ike_fail_crypto(ike);
+		refused(ike, q, v, now);
 }
 
 static void spi_answered(struct ike *ike, struct quick *q, uint32_t spi, msec now, struct io *out)
@@ -280,14 +289,13 @@ static void quick_repeated(struct ike *ike, const struct quick *q, msec now, str
 
 static void answer_came(struct ike *ike, struct quick *q, const struct ike_payloads *p, msec now)
 {
-	const char *why = ike_quick_take_answer(ike, q, p);
+	struct verdict v = ike_quick_take_answer(ike, q, p);
 
 	ike_progress(ike, "quick mode 2");
-	if (why)
-		quick_failed(
-			ike, q, now, REASON_IKE_QM_REFUSED, "the gateway %s in quick mode", why);
-	else
+	if (v.id == REASON_NONE)
 		want_sa(ike, q, now);
+	else
+		refused(ike, q, v, now);
 }
 
 void ike_quick_confirmed(struct ike *ike, struct quick *q, msec now)
@@ -360,12 +368,12 @@ static void begun(struct ike *ike, struct phase1 *sa, const struct ike_hdr *hdr,
 	memcpy(q->heard, digest, DIGEST);
 	ike_peer_alive(ike, now);
 	uint16_t error = 0;
-	const char *why = ike_quick_take_offer(ike, q, &p, &error);
+	struct verdict v = ike_quick_take_offer(ike, q, &p, &error);
 	wipe(plain, message.n);
 	ike_progress(ike, "quick mode 1");
-	if (why) {
+	if (v.id != REASON_NONE) {
 		log_warn(ike->env->log, "ike", "quick mode %08x of the gateway refused: it %s",
-			q->id, why);
+			q->id, v.why);
 		refuse(ike, q, error, now, out);
 	} else {
 		ask(ike, q, IKE_EV_WANT_SPI, now);

@@ -10,7 +10,8 @@ void ike_progress(struct ike *ike, const char *step);
 	struct ike *ike, enum reason_id id, const char *fmt, ...);
 void ike_fail_memory(struct ike *ike);
 void ike_fail_crypto(struct ike *ike);
-void ike_transmit(struct ike *ike, enum lane lane, struct slice message, msec now, struct io *out);
+/* False when it did not leave, for want of memory. */
+bool ike_transmit(struct ike *ike, enum lane lane, struct slice message, msec now, struct io *out);
 bool ike_digest(struct ike *ike, struct slice message, uint8_t *to);
 struct phase1 *ike_newest(const struct ike *ike); /* established, or NULL */
 bool ike_id_seen(const struct phase1 *sa, uint32_t id);
@@ -94,15 +95,15 @@ bool ike_quick_pending(const struct ike *ike); /* one of ours is under way */
 bool ike_quick_busy(const struct ike *ike, const struct phase1 *sa);
 void ike_quick_free(struct quick *q);
 
-/* ike_qparts.c: takers give NULL or what the gateway did wrong */
+/* ike_qparts.c */
 void ike_quick_put(const struct ike *ike, const struct quick *q, struct ike_build *b);
-const char *ike_quick_take_answer(struct ike *ike, struct quick *q, const struct ike_payloads *p);
-const char *ike_quick_take_offer(
+struct verdict ike_quick_take_answer(
+	struct ike *ike, struct quick *q, const struct ike_payloads *p);
+struct verdict ike_quick_take_offer(
 	struct ike *ike, struct quick *q, const struct ike_payloads *p, uint16_t *error);
 /* Our nonce and, with PFS, our private value. */
 bool ike_quick_prepare(struct ike *ike, struct quick *q);
-/* Fill in the pair. False also when the peer's Diffie-Hellman value is not allowed. */
-bool ike_quick_derive(struct ike *ike, struct quick *q);
+struct verdict ike_quick_derive(struct ike *ike, struct quick *q); /* fills in the pair */
 
 /* ike_pair.c */
 struct pair *ike_pair_add(struct ike *ike, const struct quick *q, msec now);
