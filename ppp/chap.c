@@ -46,8 +46,12 @@ static bool hash_password(struct ppp *p, uint8_t hash[NT_HASH])
 		ppp_fail(p, REASON_LOCAL_CRYPTO, "MS-CHAPv2 needs OpenSSL's legacy provider: MD4");
 		return false;
 	}
-	if (!nt_hash(p->env->crypto, auth_password(p), hash)) {
+	if (!mschap_password_fits(auth_password(p))) {
 		ppp_fail(p, REASON_CONFIG, "the password is not UTF-8 or too long for MS-CHAPv2");
+		return false;
+	}
+	if (!nt_hash(p->env->crypto, auth_password(p), hash)) {
+		ppp_fail(p, REASON_LOCAL_CRYPTO, "MD4 for MS-CHAPv2");
 		return false;
 	}
 	return true;

@@ -48,6 +48,16 @@ static bool to_utf16le(struct slice utf8, struct wr *w)
 	return !w->bad;
 }
 
+bool mschap_password_fits(struct slice password)
+{
+	uint8_t octets[MSCHAP_PASSWORD];
+	struct wr w = wr_of(octets, sizeof(octets));
+	bool fits = to_utf16le(password, &w);
+
+	wipe(octets, sizeof(octets));
+	return fits;
+}
+
 bool nt_hash(struct crypto *c, struct slice password, uint8_t to[NT_HASH])
 {
 	uint8_t octets[MSCHAP_PASSWORD];

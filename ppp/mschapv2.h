@@ -19,6 +19,9 @@ enum {
 	MSCHAP_PASSWORD = 512, /* octets of UTF-16 at most; RFC 2759, 8.10 */
 };
 
+/* Is it UTF-8, and short enough? */
+bool mschap_password_fits(struct slice password);
+
 /* MD4 of the password in UTF-16LE. False also when `password` is not UTF-8 or too long. */
 [[gnu::warn_unused_result]] bool nt_hash(
 	struct crypto *c, struct slice password, uint8_t to[NT_HASH]);
