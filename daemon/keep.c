@@ -178,17 +178,22 @@ static void see(void *ctx, const struct net_item *item)
 		h->seen = true;
 }
 
-void keep_check(struct keep *k, msec now)
+bool keep_check(struct keep *k, msec now)
 {
+	bool all = true;
+
 	for (enum net_kind kind = 0; kind < NET_KINDS; kind++) {
 		for (size_t i = 0; i < k->n; i++)
 			k->held[i].seen = k->held[i].item.kind != kind;
-		if (net_each(k->net, kind, see, k) < 0)
+		if (net_each(k->net, kind, see, k) < 0) {
+			all = false;
 			continue;
+		}
 		for (size_t i = 0; i < k->n; i++)
 			if (!k->held[i].seen)
 				is_missing(k, &k->held[i], now);
 	}
+	return all;
 }
 
 /* False when it is still missing, as a route is whose device has gone: its owner will say so. */

@@ -30,8 +30,9 @@ bool keep_has(const struct keep *k, const struct net_item *item);
 /* A piece of news: does it take something of ours away? */
 void keep_event(struct keep *k, bool gone, const struct net_item *item, msec now);
 
-/* News was lost, or a route table of ours was touched: compare with what is really there. */
-void keep_check(struct keep *k, msec now);
+/* News was lost, or a route table of ours was touched: compare with what is really there. False: some
+ * of it could not be seen. */
+bool keep_check(struct keep *k, msec now);
 
 /* Put back and delete what is due. */
 void keep_tick(struct keep *k, msec now);

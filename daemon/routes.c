@@ -130,14 +130,23 @@ void routes_ready(struct routes *all, msec now)
 
 /* ---- deadlines ---- */
 
-/* A link that is set down loses its IPv4 routes without a word. */
+/* A link that is set down loses its IPv4 routes without a word. What fails is tried again; a link that
+ * has gone is its owner's affair. */
 static void check(struct routes *all, msec now)
 {
-	for (struct route *r = all->first; r; r = r->next)
-		if (r->up && !net_link_is_up(r->link.ifindex) &&
-			net_link_up(all->net, r->link.ifindex, r->link.mtu) < 0)
+	bool done = true;
+
+	for (struct route *r = all->first; r; r = r->next) {
+		if (!r->up || net_link_is_up(r->link.ifindex))
+			continue;
+		int err = net_link_up(all->net, r->link.ifindex, r->link.mtu);
+		if (err < 0)
 			log_debug(all->log, "route", "the TUN is down and stays down");
-	keep_check(all->keep, now);
+		done &= err == 0 || net_gone(err);
+	}
+	done &= keep_check(all->keep, now);
+	if (!done)
+		all->check_due = now + LOOK_AGAIN;
 }
 
 static void follow_near(struct routes *all, msec now)

@@ -175,6 +175,36 @@ static void a_failure_at_any_request_leaves_no_trace(void **state)
 	}
 }
 
+/* A link that was set down has lost its routes without a word, and no request that looks for them or
+ * puts them back goes through at once. */
+static void a_look_that_fails_is_taken_again(void **state)
+{
+	struct host *h = *state;
+	static const enum fault kinds[] = {FAULT_REFUSED, FAULT_ANSWER_LOST};
+
+	for (int k = 0; k < 2; k++) {
+		bool failed = true;
+		int at;
+
+		for (at = 1; failed; at++) {
+			connect_mode(h, ROUTE_FULL);
+			settle(h);
+			sh("ip link set vpn-t down");
+			arm(kinds[k], at);
+			routes_ready(h->all, h->now += 1000);
+			failed = faults.count >= at;
+			for (int i = 0; i < 5; i++)
+				routes_tick(h->all, h->now += SECONDS(1));
+			failed |= faults.count >= at;
+			arm(FAULT_NONE, 0);
+			assert_goes("203.0.113.9", "", "vpn-t");
+			disconnect(h);
+			assert_untouched(h);
+		}
+		assert_true(at > 5);
+	}
+}
+
 static void without_a_journal_nothing_is_changed(void **state)
 {
 	struct host *h = *state;
@@ -245,6 +275,7 @@ int main(void)
 		TEST(down_leaves_flows_and_takes_the_address),
 		TEST(a_kill_at_any_change_is_undone),
 		TEST(a_failure_at_any_request_leaves_no_trace),
+		TEST(a_look_that_fails_is_taken_again),
 		TEST(without_a_journal_nothing_is_changed),
 		TEST(a_journal_that_fills_up_fails_cleanly),
 		TEST(a_link_in_the_journal_is_deleted),
