@@ -112,7 +112,7 @@ static bool take_in_quick_mode(struct bench *b, struct slice body)
 		p.at[p.n++] = (struct ike_payload){
 			IKE_KE, slice(b->w->gw.public_r.p, b->w->gw.public_r.n)};
 	}
-	return !ike_quick_take_answer(b->w->ike, b->q, &p);
+	return ike_quick_take_answer(b->w->ike, b->q, &p).id == REASON_NONE;
 }
 
 /* ---- the phases ---- */
@@ -578,7 +578,8 @@ static bool take_values(struct bench *b, struct slice nonce, struct slice ke)
 	p.at[0] = (struct ike_payload){IKE_SA, reply_body(&good, body)};
 	p.at[1] = (struct ike_payload){IKE_NONCE, nonce};
 	p.at[2] = (struct ike_payload){IKE_KE, ke};
-	return !ike_quick_take_answer(b->w->ike, b->q, &p) && ike_quick_derive(b->w->ike, b->q);
+	return ike_quick_take_answer(b->w->ike, b->q, &p).id == REASON_NONE &&
+	       ike_quick_derive(b->w->ike, b->q).id == REASON_NONE;
 }
 
 static void nonce_and_key_exchange_of_quick_mode_are_held_to_their_bounds(void **state)
