@@ -191,35 +191,45 @@ static struct pkt *garbage(struct forger *f, unsigned variant, unsigned i)
 	return packet(f, m, lane_of(f), true);
 }
 
-/* A true message of the gateway under another message ID. */
+/* A true message of the gateway under another message ID: none, that of an exchange before, random. */
 static struct pkt *renumbered(struct forger *f, unsigned variant, unsigned i)
 {
 	struct ike_hdr hdr;
 	struct slice m = message_of(f->genuine, &hdr);
 	const uint32_t ids[] = {0, f->done_id, f->quick_id, (uint32_t)draw(f, UINT32_MAX)};
+	uint32_t id = ids[i % 4];
 
-	(void)i;
-	if (!m.n || !(hdr.flags & IKE_ENCRYPTED) || ids[variant] == hdr.id)
+	(void)variant;
+	if (!m.n || !(hdr.flags & IKE_ENCRYPTED))
 		return NULL;
 	struct pkt *p = packet(f, m, f->genuine->lane, true);
-	put_u32(p->data + p->len - m.n + 20, ids[variant]);
+	put_u32(p->data + p->len - m.n + 20, id == hdr.id ? id ^ 1 : id);
 	return p;
 }
 
 /* ---- what was seen ---- */
 
-/* Of the gateway again; of the client, back. */
-static struct pkt *again(struct forger *f, unsigned variant, unsigned i)
+static struct pkt *again_of(struct forger *f, bool client, unsigned i)
 {
 	unsigned n = f->n_seen < FORGE_SEEN ? f->n_seen : FORGE_SEEN;
 
 	for (unsigned tries = 0; tries < n; tries++) {
 		const struct pkt *p = f->seen[(i + tries) % n];
 
-		if (f->of_client[(i + tries) % n] == (variant == 1) && p->len > 1)
+		if (f->of_client[(i + tries) % n] == client && p->len > 1)
 			return packet(f, pkt_slice(p), p->lane, false);
 	}
 	return NULL;
+}
+
+static struct pkt *again(struct forger *f, unsigned variant, unsigned i)
+{
+	return again_of(f, false, i + variant);
+}
+
+static struct pkt *again_of_client(struct forger *f, unsigned variant, unsigned i)
+{
+	return again_of(f, true, i + variant);
 }
 
 /* One bit of what is sealed. */
@@ -387,6 +397,7 @@ enum {
 	NOTIFIES = sizeof(notify_types) / sizeof(notify_types[0]),
 	AT_2 = 1u << AT_MESSAGE_2,
 	AT_4 = 1u << AT_MESSAGE_4,
+	AT_THE_LINK = 1u << AT_LINK,
 };
 
 /* clang-format off */
@@ -396,12 +407,14 @@ const struct forgery forgeries[] = {
 	{"hash omitted, empty or short", FORGE_SPREAD, FORGE_ALWAYS, 16, hashless, 0, FORGE_PLAIN},
 	{"message 1 of anybody", FORGE_SPREAD, FORGE_ALWAYS, 3, beginning, 0, FORGE_PLAIN},
 	{"sealed garbage", FORGE_SPREAD, FORGE_ALWAYS, 6, garbage, 0, FORGE_PLAIN},
-	{"wrong message id", FORGE_BEFORE, FORGE_SEALED, 4, renumbered, 0, FORGE_PLAIN},
-	{"replay, and our own packets back", FORGE_SPREAD, FORGE_ALWAYS, 2, again, 0, FORGE_PLAIN},
+	{"wrong message id", FORGE_BEFORE, FORGE_SEALED, 1, renumbered, 0, FORGE_PLAIN},
+	{"replay", FORGE_SPREAD, FORGE_ALWAYS & ~AT_2, 1, again, 0, FORGE_PLAIN},
+	{"our own packets back", FORGE_SPREAD, FORGE_ALWAYS, 1, again_of_client, 0, FORGE_PLAIN},
 	{"a bit of the ciphertext", FORGE_BEFORE, FORGE_SEALED, 1, flipped, COUNT_IS_EVERY_BIT, FORGE_PLAIN},
 	{"a bit of ESP", FORGE_BEFORE, FORGE_ESP, 1, flipped_esp, COUNT_IS_EVERY_BIT, FORGE_PLAIN},
-	{"cut short", FORGE_BEFORE, FORGE_ALWAYS, 1, cut_short, ROOM, FORGE_PLAIN},
-	{"ESP without the key", FORGE_SPREAD, FORGE_ESP, 3, esp, 0, FORGE_PLAIN},
+	{"cut short", FORGE_BEFORE, FORGE_ALWAYS & ~AT_THE_LINK, 1, cut_short, ROOM, FORGE_PLAIN},
+	{"ESP without the key", FORGE_BEFORE, AT_THE_LINK, 3, esp, 0, FORGE_PLAIN},
+	{"ESP without the key", FORGE_SPREAD, FORGE_ESP & ~AT_THE_LINK, 3, esp, 0, FORGE_PLAIN},
 	{"reflected key exchange", FORGE_BEFORE, AT_4, 5, reflected, 0, FORGE_PLAIN},
 	{"another message 2, later", FORGE_AFTER, AT_2, 6, other_message2, 0, FORGE_PLAIN},
 	{"another message 4, later", FORGE_AFTER, AT_4, 4, other_message4, 0, FORGE_PLAIN},

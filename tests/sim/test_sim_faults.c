@@ -34,6 +34,7 @@ static unsigned outcomes[REASONS], n_up, n_waiting, n_wrong;
 struct draw {
 	uint64_t rng;
 	bool forged, refused, damaged;
+	bool silenced; /* for good, or for longer than a request is repeated */
 };
 
 static unsigned upto(struct draw *d, unsigned most)
@@ -81,6 +82,7 @@ static void draw_gateway(struct draw *d, struct gateway_conf *g)
 	g->dpd_every = percent(d, 40) ? SECONDS(5 + upto(d, 30)) : 0;
 	g->rekeys_every = percent(d, 20) ? SECONDS(10 + upto(d, 60)) : 0;
 	g->drops_ike_after = percent(d, 20) ? SECONDS(10 + upto(d, 60)) : 0;
+	d->silenced = g->drops_ike_after;
 	g->life_s = percent(d, 20) ? 30 + upto(d, 120) : 0;
 }
 
@@ -127,12 +129,14 @@ static void draw_events(struct draw *d, struct world *w)
 		if (!percent(d, table[i].chance))
 			continue;
 		d->forged |= table[i].action == DO_FORGE;
+		d->silenced |= table[i].action == DO_RESTART || table[i].action == DO_DELETE_IKE;
 		for (unsigned n = 1 + upto(d, table[i].most - 1); n > 0; n--)
 			world_at(w, upto(d, FAULTS_LAST - 1), table[i].action, 1 + upto(d, 3));
 	}
 	if (percent(d, 25)) {
 		msec at = upto(d, FAULTS_LAST / 2);
 
+		d->silenced = true;
 		world_at(w, at, DO_CUT, upto(d, 2));
 		world_at(w, at + 500 + upto(d, FAULTS_LAST / 3), DO_HEAL, 0);
 	}
@@ -158,11 +162,12 @@ static bool is_allowed(const struct draw *d, enum reason_id id)
 		return d->forged;
 	case REASON_ESP_MODIFIED: /* nothing else came through */
 		return d->damaged;
+	case REASON_PPP_NO_ADDRESS: /* it is lost with the rest */
+		return d->silenced;
 	case REASON_PPP_AUTH_REFUSED:
 	case REASON_PPP_MUTUAL_AUTH:
 	case REASON_PPP_AUTH_METHOD:
 	case REASON_PPP_ADDRESS_BAD:
-	case REASON_PPP_NO_ADDRESS:
 	case REASON_PPP_LOOPBACK:
 	case REASON_PPP_NOT_CONVERGING:
 	case REASON_IKE_QM_REFUSED:

@@ -178,6 +178,9 @@ static void run_forgery(const struct forgery *what, enum forge_step step, uint64
 	for (unsigned variant = 0; variant < what->variants; variant++) {
 		struct outcome o = connection(what, variant, step, seed);
 
+		if (!o.forged)
+			fail_msg("%s, variant %u, %s: nothing was forged", what->name, variant,
+				forge_step_name(step));
 		count_in(&tallies[what->class], &o, step);
 		show(what, variant, step, &o);
 	}

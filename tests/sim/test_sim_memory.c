@@ -1,6 +1,7 @@
 /* Many connections in one process: after the first few neither heap nor packets grow.
  *
  *	test_sim_memory [N]     N connections (1000) one after the other */
+#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -89,12 +90,41 @@ static void an_idle_hour_costs_nothing(void **state)
 	world_free(w);
 }
 
+static uint64_t trace_of(uint64_t seed)
+{
+	struct world_conf conf;
+
+	world_defaults(&conf, seed);
+	struct world *w = world_new(&conf, &host);
+	world_run(w, SECONDS(3));
+	world_disconnect(w);
+	uint64_t hash = sim_hash(w->sim);
+	world_free(w);
+	return hash;
+}
+
+/* Every octet that leaves was written: whatever buffers and heap held before, a connection's packets
+ * are the same. */
+static void cve_2016_6415_what_memory_held_before_does_not_leave(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 20; seed++) {
+		mallopt(M_PERTURB, 0x5a);
+		uint64_t hash = trace_of(seed);
+		mallopt(M_PERTURB, 0xa5);
+		trace_of(seed + 1000);
+		assert_true(trace_of(seed) == hash);
+	}
+	mallopt(M_PERTURB, 0);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(many_connections_leave_nothing),
 		cmocka_unit_test(a_connected_client_is_small),
 		cmocka_unit_test(an_idle_hour_costs_nothing),
+		cmocka_unit_test(cve_2016_6415_what_memory_held_before_does_not_leave),
 	};
 
 	if (argc > 2 || (argc == 2 && !str_uint(argv[1], WARM, UINT32_MAX, &connections))) {
