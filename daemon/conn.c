@@ -201,6 +201,12 @@ static void open_sockets(struct conn *c, msec now)
 	ev->ephemeral = c->conf->ephemeral_ports;
 }
 
+/* Does no other attempt help? What OpenSSL could do before, it will do again: then it lacked memory. */
+static bool is_hopeless(const struct conn *c, const struct reason_row *row)
+{
+	return row->final && !(c->was_up && row == reason_row(REASON_LOCAL_CRYPTO));
+}
+
 /* Every failure passes here once. */
 static void attempt_failed(struct conn *c, const struct reason *why, msec now, struct io *out)
 {
@@ -215,7 +221,7 @@ static void attempt_failed(struct conn *c, const struct reason *why, msec now, s
 		open_sockets(c, now);
 		return;
 	}
-	if (!row->final && (c->was_up ? c->conf->reconnect : c->conf->keep_trying))
+	if (!is_hopeless(c, row) && (c->was_up ? c->conf->reconnect : c->conf->keep_trying))
 		wait_and_retry(c, why, now);
 	else
 		end(c, why, now);

@@ -135,6 +135,9 @@ static void judge(struct world *w, unsigned ups)
 		tally.retried[w->reasons[i]]++;
 	if (w->ended) {
 		tally.ended[w->end.id]++;
+		if (w->ups)
+			world_wrong(w, "a tunnel that was up ended with %s when %s failed",
+				reason_row(w->end.id)->id, inject_last());
 		return;
 	}
 	msec before = world_now(w);
