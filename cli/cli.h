@@ -20,6 +20,7 @@ struct cli {
 
 	const char *wait, *interval; /* seconds, as typed */
 	bool no_wait, ask, yes, all, follow;
+	bool again; /* reconnect */
 	const char *password_file;
 };
 

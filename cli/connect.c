@@ -362,6 +362,8 @@ static int run_attempt(struct attempt *a, json_t *secrets)
 	}
 	if (cli->yes)
 		json_object_set_new(params, "insist", json_true());
+	if (cli->again)
+		json_object_set_new(params, "again", json_true());
 	if (!line_send(&a->line, "io.vpnd.Connect", params, !cli->no_wait))
 		return fail_here(cli, cli->name, REASON_DAEMON_DOWN, "it hung up");
 	return follow(a);
@@ -442,23 +444,8 @@ int verb_disconnect(const struct cli *cli)
 /* Not being connected is no reason not to connect. */
 int verb_reconnect(const struct cli *cli)
 {
-	json_t *done;
-	struct line line;
-	struct varlink_reply reply;
-	json_t *message;
-	int code = line_open(cli, &line);
+	struct cli again = *cli;
 
-	if (code != EXIT_OK)
-		return code;
-	done = json_pack("{s:s}", "name", cli->name);
-	if (line_send(&line, "io.vpnd.Disconnect", done, false) &&
-		line_wait(&line, CANCEL_PATIENCE, &message, &reply) == GOT_REPLY) {
-		bool idle = reply.error && strcmp(reply.error, "io.vpnd.NotConnected") == 0;
-
-		if (reply.error && !idle)
-			code = fail_error(cli, cli->name, reply.error, reply.parameters);
-		json_decref(message);
-	}
-	line_close(&line);
-	return code == EXIT_OK ? verb_connect(cli) : code;
+	again.again = true;
+	return verb_connect(&again);
 }

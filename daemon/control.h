@@ -49,6 +49,7 @@ struct control_connect {
 	bool owner_caller;   /* the connection lives as long as the call */
 	bool interactive;    /* prompts can be answered */
 	bool insist;
+	bool again;         /* in place of the connection that there is, without a gap */
 	struct ip ssh_peer; /* FAMILY_NONE when unknown */
 };
 

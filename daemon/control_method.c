@@ -187,6 +187,7 @@ static bool connect_flags(struct client *client, const json_t *params, struct co
 	to->owner_caller = says(params, "owner", "caller");
 	to->interactive = client->call.more;
 	to->insist = json_is_true(json_object_get(params, "insist"));
+	to->again = json_is_true(json_object_get(params, "again"));
 	if (peer && !ip_parse(peer, &to->ssh_peer)) {
 		invalid_parameter(client, "ssh_peer");
 		return false;
@@ -425,7 +426,8 @@ const struct control_method control_methods[CONTROL_METHODS] = {
 		{"network", PARAM_CHOICE, true, "vpnd|caller"},
 		{"owner", PARAM_CHOICE, true, "daemon|caller"},
 		{"ssh_peer", PARAM_STRING, true, NULL},
-		{"insist", PARAM_BOOL, true, NULL}}},
+		{"insist", PARAM_BOOL, true, NULL},
+		{"again", PARAM_BOOL, true, NULL}}},
 	{"io.vpnd.Answer", false, MORE_NEVER, answer, {
 		{"id", PARAM_INT, false, NULL},
 		{"value", PARAM_STRING, true, NULL}}},

@@ -56,7 +56,7 @@ struct control_param {
 	const char *words; /* of a choice: "vpnd|caller" */
 };
 
-enum { CONTROL_PARAMS_MAX = 7, CONTROL_METHODS = 13 };
+enum { CONTROL_PARAMS_MAX = 8, CONTROL_METHODS = 13 };
 
 enum control_more { MORE_NEVER, MORE_ALLOWED, MORE_NEEDED };
 

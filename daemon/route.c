@@ -355,7 +355,7 @@ static int add_rules(struct route *r)
 static bool another_full(const struct route *r)
 {
 	for (const struct route *o = r->all->first; o; o = o->next)
-		if (o != r && o->held && o->conf.mode == ROUTE_FULL)
+		if (o != r && o->held && !o->leaving && o->conf.mode == ROUTE_FULL)
 			return true;
 	return false;
 }
@@ -403,6 +403,14 @@ void route_down(struct route *r)
 	items_clear(&r->standing, r->all->keep);
 	items_clear(&r->near, r->all->keep);
 	r->held = false;
+}
+
+int route_succeed(struct route *r, struct route *next)
+{
+	r->leaving = true;
+	int err = next ? route_hold(next) : 0;
+	route_free(r);
+	return err;
 }
 
 /* ---- up ---- */

@@ -143,6 +143,10 @@ void route_unpass(struct route *r, const struct flow *flow);
 /* The user does not want to be connected: rules, routes and address go. Flows stay. */
 void route_down(struct route *r);
 
+/* Free r, with `next` standing in its place before it goes: no packet finds a gap. NULL: there is
+ * none. 0 or -errno of route_hold(next). */
+[[gnu::warn_unused_result]] int route_succeed(struct route *r, struct route *next);
+
 /* Whether packets to this address would go into the tunnel, or do, with the tunnel wanted. */
 bool route_captures(const struct route *r, const struct ip *to);
 

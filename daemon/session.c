@@ -187,6 +187,20 @@ static void now_up(struct session *s)
 	tell(s, &(struct control_event){.kind = CONTROL_EV_UP});
 }
 
+/* Who asked to be connected next is told why not. */
+static void drop_next(struct session *s, enum reason_id why)
+{
+	struct reason reason = {.id = why};
+
+	if (!s->next)
+		return;
+	conf_free(s->next);
+	s->next = NULL;
+	control_event(s->host->control, s->next_call, s->name,
+		&(struct control_event){.kind = CONTROL_EV_FAILED, .reason = &reason});
+	s->next_call = 0;
+}
+
 /* What the settings were for; what they say is still shown. */
 static void forget_secrets(struct conf *conf)
 {
@@ -195,13 +209,25 @@ static void forget_secrets(struct conf *conf)
 	secret_clear(&conf->l2tp_secret);
 }
 
+static void begin_next(void *ctx);
+
+/* Begins as soon as nobody is at work in here. The route stays until the next one stands. */
+static void go_on_later(struct session *s)
+{
+	if (s->next && loop_later(s->host->loop, begin_next, s) != 0)
+		drop_next(s, REASON_LOCAL_NO_MEMORY);
+}
+
 static void ended(struct session *s, const struct conn_event *ev)
 {
 	free_names(s);
-	link_drop(s, false);
+	go_on_later(s);
+	link_drop(s, s->next);
 	io_close_sockets(s);
-	route_free(s->route);
-	s->route = NULL;
+	if (!s->next) {
+		route_free(s->route);
+		s->route = NULL;
+	}
 	s->question = 0;
 	tell(s, &(struct control_event){.kind = CONTROL_EV_FAILED, .reason = &ev->reason});
 	forget_secrets(s->conf);
@@ -235,7 +261,7 @@ static void carry_out(struct session *s, const struct conn_event *ev, struct io 
 		now_up(s);
 		break;
 	case CONN_EV_DROP_LINK:
-		link_drop(s, ev->hold);
+		link_drop(s, ev->hold || s->next);
 		break;
 	case CONN_EV_CLOSE_SOCKETS:
 		io_send(s, out); /* the farewell is still in there */
@@ -317,6 +343,7 @@ void session_free(struct session *s)
 	route_free(s->route);
 	conn_free(s->conn);
 	conf_free(s->conf);
+	conf_free(s->next);
 	loop_timer_free(s->timer);
 	loop_timer_free(s->names_timer);
 	history_free(s->history);
@@ -420,7 +447,23 @@ static bool may_begin(struct session *s, const struct control_connect *connect, 
 	return true;
 }
 
-void session_connect(struct session *s, struct conf *conf, control_call call,
+/* Closes what there is; ended() goes on. */
+static void connect_next(struct session *s, struct conf *conf, control_call call,
+	const struct control_connect *connect)
+{
+	struct io out = {0};
+
+	drop_next(s, REASON_CANCELLED);
+	s->next = conf;
+	s->next_call = call;
+	s->next_how = *connect;
+	s->next_how.name = NULL; /* borrowed for the call, as the lists are */
+	s->next_how.settings = s->next_how.secrets = NULL;
+	conn_close(s->conn, REASON_NONE, loop_now(s->host->loop), &out);
+	session_settle(s, &out);
+}
+
+static void begin(struct session *s, struct conf *conf, control_call call,
 	const struct control_connect *connect)
 {
 	struct reason why = {0};
@@ -451,12 +494,39 @@ void session_connect(struct session *s, struct conf *conf, control_call call,
 	session_settle(s, &out);
 }
 
+static void begin_next(void *ctx)
+{
+	struct session *s = ctx;
+	struct route *old = s->route;
+	struct conf *conf = s->next;
+	control_call call = s->next_call;
+
+	s->route = NULL;
+	s->next = NULL;
+	s->next_call = 0;
+	if (conf)
+		begin(s, conf, call, &s->next_how);
+	if (old && route_succeed(old, s->route) != 0)
+		log_warn(&s->log, "route", "the backstop does not stand");
+	s->host->settled(s->host->ctx);
+}
+
+void session_connect(struct session *s, struct conf *conf, control_call call,
+	const struct control_connect *connect)
+{
+	if (session_idle(s))
+		begin(s, conf, call, connect);
+	else
+		connect_next(s, conf, call, connect);
+}
+
 void session_cancel(struct session *s, enum reason_id why)
 {
 	struct io out = {0};
 
 	if (!s->conn)
 		return;
+	drop_next(s, why);
 	conn_close(s->conn, why, loop_now(s->host->loop), &out);
 	session_settle(s, &out);
 }
@@ -494,7 +564,7 @@ const char *session_name(const struct session *s)
 
 control_call session_call(const struct session *s)
 {
-	return s->call;
+	return s->next ? s->next_call : s->call;
 }
 
 bool session_owned(const struct session *s)

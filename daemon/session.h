@@ -46,7 +46,8 @@ struct session *session_new(const struct host *host, const char *name);
 void session_free(struct session *s);
 
 /* Begin to connect as *connect says; `conf` is taken. Answers through control: events of `call`
- * (0: nobody is listening), or a refusal. */
+ * (0: nobody is listening), or a refusal. What is connected already is closed first, and its
+ * backstop stands until the new one does. */
 void session_connect(struct session *s, struct conf *conf, control_call call,
 	const struct control_connect *connect);
 

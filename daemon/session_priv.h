@@ -35,6 +35,9 @@ struct session {
 	control_call call;    /* the Connect that waits for us, 0: none */
 	control_call closing; /* a Disconnect that waits for us, 0: none */
 	bool interactive, owner_caller, network_caller;
+	struct conf *next; /* to be connected with once the farewell is over, or NULL */
+	control_call next_call;
+	struct control_connect next_how;
 	enum conn_state shown; /* the state that monitors know of */
 	uint32_t question;     /* conn's, while a prompt is open */
 

@@ -86,7 +86,7 @@ static int prepare(struct vpnd *d, const char *name, const struct control_connec
 }
 
 /* Whether a new attempt makes sense at all; if not, the call has been told. */
-static bool may_connect(struct vpnd *d, control_call call, const char *name)
+static bool may_connect(struct vpnd *d, control_call call, const char *name, bool again)
 {
 	const struct session *s = find(d, name);
 	struct reason why;
@@ -97,7 +97,7 @@ static bool may_connect(struct vpnd *d, control_call call, const char *name)
 			&(struct control_event){.kind = CONTROL_EV_FAILED, .reason = &why});
 		return false;
 	}
-	if (!s || session_idle(s))
+	if (!s || again || session_idle(s))
 		return true;
 	control_refuse(d->control, call, CONTROL_ALREADY_CONNECTED, name, session_state(s));
 	return false;
@@ -111,7 +111,7 @@ static void op_connect(void *ctx, control_call call, const struct control_connec
 	struct session *s = NULL;
 	struct conf *conf = NULL;
 
-	if (!may_connect(d, call, name))
+	if (!may_connect(d, call, name, connect->again))
 		return;
 	errors = conf_errors_new();
 	int rc = errors ? prepare(d, name, connect, &conf, &s, errors) : -ENOMEM;

@@ -378,6 +378,26 @@ static void two_connections_share_what_is_the_same(void **state)
 	assert_untouched(h);
 }
 
+static void a_successor_stands_before_its_predecessor_goes(void **state)
+{
+	struct host *h = *state;
+	struct route_conf full = conf_of(ROUTE_FULL);
+	struct route *next;
+
+	connect_mode(h, ROUTE_FULL);
+	assert_int_equal(route_hold(h->route), 0);
+	assert_int_equal(route_new(&next, h->all, &full), 0);
+	assert_int_equal(route_hold(next), -EBUSY);
+	assert_int_equal(route_succeed(h->route, next), 0);
+	assert_goes("203.0.113.9", "", "");
+	assert_goes("2001:db8::9", "", "");
+	assert_goes("203.0.113.9", "mark 0x7670000", "up0");
+	assert_int_equal(route_succeed(next, NULL), 0);
+	assert_goes("203.0.113.9", "", "up0");
+	host_close(h);
+	assert_untouched(h);
+}
+
 static void a_table_that_somebody_uses_is_not_taken(void **state)
 {
 	struct host *h = *state;
@@ -647,6 +667,7 @@ int main(void)
 		TEST(rules_that_vanish_together_come_back_together),
 		TEST(a_fight_is_fought_slowly),
 		TEST(two_connections_share_what_is_the_same),
+		TEST(a_successor_stands_before_its_predecessor_goes),
 		TEST(a_table_that_somebody_uses_is_not_taken),
 		TEST(addresses_that_are_taken_are_refused),
 		TEST(a_tun_that_is_gone_is_an_error),

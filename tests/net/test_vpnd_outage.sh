@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The cable is cut while a full tunnel is up: the backstop keeps everything off the uplink until the
-# connection has come back by itself. Traffic runs all the time, and nothing but the tunnel's own
+# connection has come back by itself, and so it does when the user reconnects. Traffic runs all the time, and nothing but the tunnel's own
 # packets is ever seen outside.
 set -euo pipefail
 here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
@@ -44,6 +44,20 @@ lab_in client ip -6 route replace default via fe80::1 dev up0
 vpnd_until client corp state up
 vpnd_is client corp reconnects 1 || lab_fail "it did not come back by itself"
 vpnd_echo client gw "$GATEWAYD_INSIDE" 3000000
+
+# The user connects anew, with another file. A flow that runs meanwhile stays inside; a file that is
+# wrong changes nothing.
+(exec ip netns exec "$(lab_ns client)" ping -q -i 0.01 192.0.2.1 >/dev/null 2>&1) &
+flow=$!
+vpnd_conf client corp "dpd = 1s" "mtu = 1300"
+vpnctl client reconnect corp >/dev/null
+vpnd_is client corp network.mtu 1300 || lab_fail "the file was not read again"
+vpnd_conf client corp "dpd = 1s" "mtu = 9"
+vpnd_refuses client 1 CONFIG reconnect corp
+vpnd_is client corp state up || lab_fail "a file that is wrong has ended the connection"
+kill "$flow"
+wait "$flow" 2>/dev/null || true
+vpnd_conf client corp "dpd = 1s"
 
 # The gateway loses its memory; the user does not want to wait for it to come back.
 gatewayd_stop gw

@@ -141,12 +141,12 @@ static void a_connect_streams_events_until_it_is_up(void **state)
 
 	say(&p, "io.vpnd.Connect",
 		"{\"name\":\"corp\",\"secrets\":{\"password\":\"typed\"},\"ssh_peer\":\"192.0.2."
-		"7\",\"insist\":true}",
+		"7\",\"insist\":true,\"again\":true}",
 		true);
 	assert_silent(f, &p);
 	assert_string_equal(f->secret, "password=typed");
 	assert_false(f->connect.is_inline);
-	assert_true(f->connect.interactive && f->connect.insist);
+	assert_true(f->connect.interactive && f->connect.insist && f->connect.again);
 	assert_int_equal(f->connect.ssh_peer.family, FAMILY_IPV4);
 	assert_int_equal(f->connect.caller.uid, geteuid());
 	control_event(f->control, f->call, "corp", &stage);

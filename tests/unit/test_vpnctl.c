@@ -283,6 +283,8 @@ static void not_connected_is_code_7_but_reconnect_goes_on(void **state)
 	assert_int_equal(run(f, "disconnect", "corp"), EXIT_NOT_CONNECTED);
 	assert_int_equal(run(f, "reconnect", "corp"), 0);
 	assert_string_equal(f->out, "corp is up\n");
+	assert_non_null(strstr(f->calls, "{\"method\":\"io.vpnd.Connect\",\"more\":true,"
+					 "\"parameters\":{\"again\":true,\"name\":\"corp\"}}"));
 }
 
 static void a_failed_disconnect_is_code_5(void **state)
