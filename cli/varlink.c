@@ -168,10 +168,11 @@ bool varlink_in_half(const struct varlink_in *in)
 	return in->n && in->p[in->n - 1] != 0;
 }
 
+/* What is behind n was wiped by varlink_next(), or never written. */
 void varlink_in_clear(struct varlink_in *in)
 {
 	if (in->p)
-		wipe(in->p, VARLINK_MESSAGE_MAX);
+		wipe(in->p, in->n);
 	free(in->p);
 	*in = (struct varlink_in){0};
 }
@@ -203,20 +204,29 @@ static int make_room(struct varlink_out *out, size_t more)
 	return 0;
 }
 
+/* As text into what room there is; the text's length, 0 when out of memory. */
+static size_t dump(struct varlink_out *out, const json_t *message)
+{
+	return json_dumpb(
+		message, out->p ? (char *)out->p + out->n : NULL, out->room - out->n, JSON_COMPACT);
+}
+
 static int put(struct varlink_out *out, const json_t *message)
 {
-	size_t len = message ? json_dumpb(message, NULL, 0, JSON_COMPACT) : 0;
+	size_t len = message ? dump(out, message) : 0;
 	int err;
 
 	if (len == 0)
 		return -ENOMEM;
 	if (len + 1 > VARLINK_MESSAGE_MAX)
 		return -EMSGSIZE;
-	err = make_room(out, len + 1);
-	if (err)
-		return err;
-	if (json_dumpb(message, (char *)out->p + out->n, len, JSON_COMPACT) != len)
-		return -ENOMEM;
+	if (len + 1 > out->room - out->n) {
+		err = make_room(out, len + 1);
+		if (err)
+			return err;
+		if (dump(out, message) != len)
+			return -ENOMEM;
+	}
 	out->p[out->n + len] = 0;
 	out->n += len + 1;
 	return 0;

@@ -143,26 +143,61 @@ static void watch_half(struct client *client, bool began_anew)
 	loop_timer_set(client->timer, client->half_due);
 }
 
-/* Messages that are complete, one call at a time; the rest waits in the buffer. */
-static void run_messages(struct client *client)
+/* One message, if one is complete and the one before is answered. Did it run? */
+static bool run_message(struct client *client)
 {
 	json_t *message;
-	bool ran = false;
 	int got = 0;
 
-	while (!client->doomed && !client->hangs_up && !client->call.id) {
+	if (!client->hangs_up && !client->call.id)
 		got = varlink_next(&client->in, &message);
-		if (got <= 0)
-			break;
-		if (!control_dispatch(client, message))
-			client_doom(client);
-		json_decref(message);
-		ran = true;
-	}
-	if (got < 0)
+	if (got < 0 || (got > 0 && !control_dispatch(client, message)))
 		client_doom(client);
+	if (got > 0)
+		json_decref(message);
 	if (!client->doomed)
-		watch_half(client, ran);
+		watch_half(client, got > 0);
+	return got > 0;
+}
+
+void client_wait(struct client *client)
+{
+	struct control *c = client->control;
+
+	if (client->doomed || client->ticket)
+		return;
+	client->ticket = ++c->last_ticket;
+	loop_watch_set(client->read, false);
+	loop_timer_set(c->turn, 0);
+}
+
+static struct client *first_in_line(const struct control *c)
+{
+	struct client *first = NULL;
+
+	for (struct client *client = c->clients; client; client = client->next)
+		if (client->ticket && !client->doomed && (!first || client->ticket < first->ticket))
+			first = client;
+	return first;
+}
+
+/* One message of one client for each turn of the loop, so that packets wait for no crowd. */
+static void on_turn(void *ctx)
+{
+	struct control *c = ctx;
+	struct client *client = first_in_line(c);
+	bool ran;
+
+	if (!client)
+		return;
+	client->ticket = 0;
+	ran = run_message(client);
+	if (ran && client->in.n)
+		client_wait(client);
+	if (!client->doomed && !client->ticket)
+		loop_watch_set(client->read, true);
+	if (first_in_line(c))
+		loop_timer_set(c->turn, 0);
 }
 
 static void on_readable(void *ctx)
@@ -175,7 +210,7 @@ static void on_readable(void *ctx)
 	if (got <= 0)
 		client_doom(client);
 	else
-		run_messages(client);
+		client_wait(client);
 }
 
 static void on_timer(void *ctx)
@@ -184,10 +219,8 @@ static void on_timer(void *ctx)
 
 	if (client->doomed)
 		bury(client);
-	else if (loop_now(client->control->loop) >= client->half_due)
-		client_doom(client);
 	else
-		run_messages(client);
+		client_doom(client); /* half a message for too long */
 }
 
 /* ---- a new client ---- */
@@ -308,10 +341,13 @@ struct control *control_new(struct loop *loop, const struct control_conf *conf)
 	c->loop = loop;
 	c->conf = *conf;
 	c->accept_again = loop_timer_new(loop, accept_again, c);
-	if (c->accept_again && flags >= 0 && fcntl(conf->fd, F_SETFL, flags | O_NONBLOCK) == 0)
+	c->turn = loop_timer_new(loop, on_turn, c);
+	if (c->accept_again && c->turn && flags >= 0 &&
+		fcntl(conf->fd, F_SETFL, flags | O_NONBLOCK) == 0)
 		c->accept = loop_watch_new(loop, conf->fd, LOOP_READ, on_connection, c);
 	if (!c->accept) {
 		loop_timer_free(c->accept_again);
+		loop_timer_free(c->turn);
 		free(c);
 		return NULL;
 	}
@@ -326,5 +362,6 @@ void control_free(struct control *c)
 		client_free(c->clients);
 	loop_watch_free(c->accept);
 	loop_timer_free(c->accept_again);
+	loop_timer_free(c->turn);
 	free(c);
 }

@@ -23,7 +23,8 @@ struct client {
 	struct control *control;
 	int fd;
 	struct loop_watch *read, *write;
-	struct loop_timer *timer; /* half a message, messages that wait, or the end when doomed */
+	struct loop_timer *timer; /* half a message, or the end when doomed */
+	uint64_t ticket;          /* in the line of those with messages, 0: not there */
 	struct control_caller caller;
 	msec half_due; /* when the message that has begun must be complete */
 	bool member;   /* may do everything */
@@ -39,6 +40,8 @@ struct control {
 	struct control_conf conf;
 	struct loop_watch *accept;
 	struct loop_timer *accept_again;
+	struct loop_timer *turn; /* the next message of whoever waits longest */
+	uint64_t last_ticket;
 	struct client *clients;
 	control_call last_call;
 	uint32_t last_prompt;
@@ -81,6 +84,9 @@ bool control_dispatch(struct client *client, const json_t *message);
 /* Queue a message, which is taken, and write what the socket takes. A client that does not read
  * is doomed. */
 void client_send(struct client *client, json_t *message);
+
+/* There may be a message in its buffer: stand in line. Nothing is read meanwhile. */
+void client_wait(struct client *client);
 
 /* End it at the next turn of the loop. */
 void client_doom(struct client *client);

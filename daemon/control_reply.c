@@ -17,7 +17,7 @@ static void call_over(struct client *client)
 {
 	client->call = (struct call){0};
 	if (!client->doomed && client->in.n)
-		loop_timer_set(client->timer, 0);
+		client_wait(client);
 }
 
 void client_reply(struct client *client, json_t *parameters, bool last)

@@ -415,6 +415,9 @@ static int make_route(struct session *s)
 /* Whether the tunnel would take the network from under whoever asked for it. */
 static bool cuts_caller(const struct session *s, const struct control_connect *c, struct ip *peer)
 {
+	/* Looking for sessions takes this host some milliseconds. */
+	if (s->network_caller || s->conf->routes.kind == CONF_ROUTES_NONE)
+		return false;
 	*peer = c->ssh_peer;
 	if (peer->family != FAMILY_NONE)
 		return route_captures(s->route, peer);

@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 
 /* ---- rights ---- */
@@ -212,6 +214,46 @@ static void a_reader_that_does_not_read_is_dropped(void **state)
 	hang_up(&p);
 }
 
+/* What others of the loop see of the answers to one client: how many octets at a time. */
+struct onlooker {
+	int fd;
+	int before;
+	int most;
+};
+
+static void look(void *ctx)
+{
+	struct onlooker *o = ctx;
+	int now;
+
+	assert_int_equal(ioctl(o->fd, FIONREAD, &now), 0);
+	if (now - o->before > o->most)
+		o->most = now - o->before;
+	o->before = now;
+}
+
+static void packets_wait_for_one_message_at_most(void **state)
+{
+	struct fixture *f = *state;
+	static const char answer[] = "{\"parameters\":{\"failures\":[]}}";
+	enum { MANY = 100 };
+	struct peer p = dial(f);
+	struct onlooker onlooker = {.fd = p.fd};
+	int ready = eventfd(1, EFD_CLOEXEC);
+	struct loop_watch *watch = loop_watch_new(f->loop, ready, LOOP_READ, look, &onlooker);
+
+	for (int i = 0; i < MANY; i++)
+		say(&p, "io.vpnd.Explain", "{\"code\":\"x\"}", false);
+	for (int i = 0; i < 1000 && onlooker.before < MANY * (int)sizeof(answer); i++)
+		pump(f);
+	assert_int_equal(onlooker.before, MANY * sizeof(answer));
+	assert_in_range(
+		onlooker.most, 1, 2 * sizeof(answer)); /* the end of a pump() skips a look */
+	loop_watch_free(watch);
+	close(ready);
+	hang_up(&p);
+}
+
 static void a_live_socket_is_not_replaced_a_stale_one_is(void **state)
 {
 	struct fixture *f = *state;
@@ -256,6 +298,7 @@ int main(void)
 		TEST(a_message_above_64_kib_ends_the_connection),
 		TEST(half_a_message_must_be_completed),
 		TEST(a_reader_that_does_not_read_is_dropped),
+		TEST(packets_wait_for_one_message_at_most),
 		TEST(a_live_socket_is_not_replaced_a_stale_one_is),
 		TEST(what_is_no_socket_is_left_alone),
 	};
