@@ -7,14 +7,19 @@ here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 . "$here/vpnd.sh"
 . "$here/gatewayd.sh"
 
-readonly nobody=65534
+readonly nobody=65534 members=4242 # the group vpnd, for this vpnd
 
-# as_nobody CODE ARGUMENT...: so ends vpnctl of a user who is neither root nor in the group vpnd.
-as_nobody() {
+# as_user GROUPS CODE ARGUMENT...: so ends vpnctl of a user who is not root, with these other groups.
+as_user() {
 	local rc=0
-	lab_in client setpriv --reuid "$nobody" --regid "$nobody" --clear-groups \
-		"$VPND_BIN/vpnctl" --socket "$socket" "${@:2}" >"$LAB_DIR/said" 2>&1 || rc=$?
-	((rc == $1)) || lab_fail "vpnctl ${*:2} of a stranger: $rc: $(cat "$LAB_DIR/said")"
+	lab_in client setpriv --reuid "$nobody" --regid "$nobody" "$1" \
+		"$VPND_BIN/vpnctl" --socket "$socket" "${@:3}" >"$LAB_DIR/said" 2>&1 || rc=$?
+	((rc == $2)) || lab_fail "vpnctl ${*:3} with $1: $rc: $(cat "$LAB_DIR/said")"
+}
+
+# as_nobody CODE ARGUMENT...: of one who is in no group at all.
+as_nobody() {
+	as_user --clear-groups "$@"
 }
 
 unharmed() {
@@ -43,6 +48,7 @@ gatewayd_pair client gw
 vpnd_conf client corp
 gatewayd_start gw
 vpnd_remember client
+printf 'root:x:0:\nvpnd:x:%s:\n' "$members" >"$(vpnd_home client)/group"
 vpnd_start client
 socket=$(vpnd_home client)/run/io.vpnd
 
@@ -87,6 +93,9 @@ as_nobody 0 status
 as_nobody 0 status corp
 ! grep -q -e 10.99 -e 198.51.100 -e wonderland "$LAB_DIR/said" || lab_fail "a stranger sees addresses"
 grep -q up "$LAB_DIR/said" || lab_fail "a stranger may see the state"
+as_user --groups=4,24 77 list
+as_user --groups=4,"$members",5000 0 list
+as_user --groups="$members" 0 log corp
 unharmed strangers
 
 echo "a crowd"

@@ -61,12 +61,14 @@ vpnd_resolv() {
 	printf '%s' "$2" >"$(vpnd_home "$1")/resolv.conf"
 }
 
-# Runs a command as vpnd is run: in the space, with its resolv.conf if it has one.
+# Runs a command as vpnd is run: in the space, with its resolv.conf and group file if it has them.
 vpnd_in() {
 	# shellcheck disable=SC2016 # expanded by the inner shell
 	exec ip netns exec "$(lab_ns "$1")" unshare --mount --propagation private sh -c '
-		[ ! -e "$0" ] || mount --bind "$0" /etc/resolv.conf && exec "$@"' \
-		"$(vpnd_home "$1")/resolv.conf" "${@:2}"
+		for file in resolv.conf group; do
+			[ ! -e "$0/$file" ] || mount --bind "$0/$file" "/etc/$file" || exit
+		done
+		exec "$@"' "$(vpnd_home "$1")" "${@:2}"
 }
 
 vpnd_options() {
