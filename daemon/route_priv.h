@@ -20,7 +20,7 @@ struct route {
 	uint32_t table;
 	bool held;
 	bool up;
-	bool leaving; /* another one is about to stand in its place */
+	bool leaving;          /* another one is about to stand in its place */
 	struct items base;     /* marked packets */
 	struct items flows;    /* route_pass() */
 	struct items standing; /* rules and backstop */

@@ -257,8 +257,8 @@ static void the_address_inside_is_guarded_from_the_links_outside(void **state)
 
 	connect_mode(h, ROUTE_FULL);
 	sh("nft flush ruleset"); /* somebody else's firewall starts */
-	assert_true(shows("nft list ruleset",
-		"iif != \"vpn-t\" iif != \"lo\" ip daddr 10.99.0.2 drop"));
+	assert_true(shows(
+		"nft list ruleset", "iif != \"vpn-t\" iif != \"lo\" ip daddr 10.99.0.2 drop"));
 	assert_true(shows("nft list ruleset", "arp daddr ip 10.99.0.2 drop"));
 	assert_int_equal(route_hold(h->route), 0);
 	assert_false(shows("nft list ruleset", "table"));
