@@ -3,7 +3,12 @@
  * Messages 2 and 4 come in the clear, so of two that differ either may be forged, and the forged one
  * is likely to be the first. Each is followed on a branch of its own: an SA with our cookie, and the
  * same key exchange and nonce of ours, so that whichever message 3 the gateway reads, its message 4
- * fits all. The first branch whose peer proves itself ends the others. */
+ * fits all. The first branch whose peer proves itself ends the others.
+ *
+ * A server without memory may answer each copy of message 1 with a state of its own, and then drop
+ * the one for the other. So another message 2 is followed only when message 1 was sent once, and
+ * INITIAL-CONTACT is not said beside a branch with another cookie. (Those with the same cookie have
+ * the same message 5, so that whoever is answered can read message 6.) */
 #include "ike/ike_rooms.h"
 
 #include <string.h>
@@ -24,6 +29,14 @@ struct phase1 *ike_branch_other(const struct ike *ike, const struct phase1 *sa)
 		if (is_branch(o, sa))
 			return o;
 	return NULL;
+}
+
+bool ike_branch_elsewhere(const struct ike *ike, const struct phase1 *sa)
+{
+	for (const struct phase1 *o = ike->sas; o; o = o->next)
+		if (is_branch(o, sa) && memcmp(o->cookie_r, sa->cookie_r, IKE_COOKIE) != 0)
+			return true;
+	return false;
 }
 
 void ike_branch_end_others(struct ike *ike, const struct phase1 *sa)
@@ -48,7 +61,7 @@ struct slice ike_branch_nonce(const struct ike *ike, const struct phase1 *sa)
 	return slice(NULL, 0);
 }
 
-/* There is no room for it: when these come to nothing, once more with new cookies. */
+/* It is not followed: when these come to nothing, once more with new cookies. */
 static void conflict(struct ike *ike, struct phase1 *sa)
 {
 	sa->conflict = true;
@@ -82,7 +95,9 @@ static bool copy_key_exchange(struct phase1 *to, const struct phase1 *from)
 
 struct phase1 *ike_branch_new(struct ike *ike, struct phase1 *of, unsigned awaits, msec now)
 {
-	if (!has_room(ike, of)) {
+	bool may_be_a_second_state = awaits == 2 && of->asked > 1;
+
+	if (!has_room(ike, of) || may_be_a_second_state) {
 		conflict(ike, of);
 		return NULL;
 	}
@@ -93,6 +108,7 @@ struct phase1 *ike_branch_new(struct ike *ike, struct phase1 *of, unsigned await
 		ike->env->log, now, "ike", "two different messages %u: both are followed", awaits);
 	memcpy(sa->cookie_i, of->cookie_i, IKE_COOKIE);
 	sa->awaits = awaits;
+	sa->asked = of->asked;
 	if (!secret_set(&sa->sa_i, secret_slice(&of->sa_i)) ||
 		(awaits == 4 && !copy_key_exchange(sa, of)))
 		ike_fail_memory(ike);

@@ -63,6 +63,7 @@ static void main_send(struct ike *ike, struct phase1 *sa, unsigned number, msec 
 	bool left = ike_transmit(ike, sa->lane, secret_slice(&sa->last), now, out);
 	sa->sent_at = sa->copied_at = now;
 	if (number == 3) {
+		sa->asked += sa->retry.copies;
 		sa->before4.vids = sa->vids;
 		sa->before4.natt = sa->natt;
 		sa->before4.lane = sa->lane;

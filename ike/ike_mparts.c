@@ -218,7 +218,7 @@ static bool put_contact(struct ike *ike, struct phase1 *sa, struct ike_build *b)
 {
 	uint8_t cookies[2 * IKE_COOKIE];
 
-	if (!ike->conf->initial_contact || ike->was_up)
+	if (!ike->conf->initial_contact || ike->was_up || ike_branch_elsewhere(ike, sa))
 		return true;
 	memcpy(cookies, sa->cookie_i, IKE_COOKIE);
 	memcpy(cookies + IKE_COOKIE, sa->cookie_r, IKE_COOKIE);

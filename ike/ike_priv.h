@@ -29,8 +29,9 @@ struct phase1 {
 	bool initiator;
 	bool up; /* the peer has proved itself; set in one place, main_done() */
 	bool dead;
-	bool conflict;   /* more different messages 2 or 4 than are followed: somebody forges */
+	bool conflict;   /* a different message 2 or 4 is not followed: somebody may forge */
 	unsigned awaits; /* the main mode message that must come next, 0 when up */
+	unsigned asked;  /* copies of message 1 that were sent when message 2 came */
 	uint8_t cookie_i[IKE_COOKIE], cookie_r[IKE_COOKIE];
 	struct ike_suite suite;
 	uint32_t life_s;

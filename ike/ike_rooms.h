@@ -44,6 +44,7 @@ bool ike_phase1_fits(const struct phase1 *sa, const struct ike_hdr *hdr);
 /* ike_branch.c */
 struct phase1 *ike_branch_new(struct ike *ike, struct phase1 *of, unsigned awaits, msec now);
 struct phase1 *ike_branch_other(const struct ike *ike, const struct phase1 *sa); /* or NULL */
+bool ike_branch_elsewhere(const struct ike *ike, const struct phase1 *sa); /* another cookie's */
 void ike_branch_end_others(struct ike *ike, const struct phase1 *sa);
 /* Those of another branch, if there is one: NULL, empty. */
 struct dh *ike_branch_dh(const struct ike *ike, const struct phase1 *sa);

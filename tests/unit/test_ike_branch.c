@@ -170,6 +170,49 @@ static void a_late_copy_of_message_2_is_not_another(void **state)
 	world_free(w);
 }
 
+/* A server that keeps no memory of message 1 has a state for each copy: only one is gone on with. */
+static void a_second_answer_to_a_second_copy_of_message_1_is_not_followed(void **state)
+{
+	(void)state;
+	struct world *w = opened();
+	struct pkt *real = answer_to(w, 1);
+	struct blob other;
+
+	blob_set(&other, pkt_slice(real));
+	other.p[12] ^= 1;
+	while (w->sent < 2) { /* message 1 again */
+		w->now = ike_deadline(w->ike);
+		ike_tick(w->ike, w->now, &w->out);
+		deliver_to_gateway(w);
+	}
+	pktq_free(&w->inbox);
+	pktq_put(&w->inbox, real);
+	to_client(w, blob(&other));
+	ike_recv(w->ike, &w->inbox, w->now += LATENCY, &w->out);
+	assert_int_equal(w->out.down.count, 1);
+	pass(w, 200);
+	assert_up(w);
+	world_free(w);
+}
+
+static void branches_do_not_say_initial_contact(void **state)
+{
+	(void)state;
+	struct world *w = opened();
+	struct blob forged;
+
+	w->conf.initial_contact = true;
+	struct pkt *real = answer_to(w, 1);
+	blob_set(&forged, pkt_slice(real));
+	forged.p[12] ^= 1;
+	arrive(w, &forged, real);
+	w->gw.lose = 1;
+	pass(w, 200);
+	assert_up(w);
+	assert_int_equal(w->gw.contacts, 0);
+	world_free(w);
+}
+
 /* More of them than there are branches; then, with new cookies, once more. */
 static void a_flood_of_messages_2_is_tried_once_more(void **state)
 {
@@ -222,6 +265,8 @@ int main(void)
 		cmocka_unit_test(both_branches_have_one_key_exchange),
 		cmocka_unit_test(nat_detection_cut_out_of_message_4_does_not_end_it),
 		cmocka_unit_test(a_late_copy_of_message_2_is_not_another),
+		cmocka_unit_test(a_second_answer_to_a_second_copy_of_message_1_is_not_followed),
+		cmocka_unit_test(branches_do_not_say_initial_contact),
 		cmocka_unit_test(a_flood_of_messages_2_is_tried_once_more),
 		cmocka_unit_test(a_wrong_key_is_named_beside_a_forged_branch),
 	};
