@@ -15,7 +15,7 @@ enum {
 	HEARSAY_ENOUGH = 5,        /* ICMP errors: as many copies of our message went unanswered */
 	QUESTION_PATIENCE = 30000, /* ms for the owner's own answers */
 	SLEPT = 10000,             /* ms: a tick so late means that the machine was asleep */
-	WAKE_PATIENCE = 2500,      /* ms for the first answer then: LCP asks at 0 and 2000 */
+	WAKE_PATIENCE = 2200,      /* ms for the first answer then: LCP asks at 0 and 2000 */
 };
 
 struct conn {

@@ -214,6 +214,7 @@ done
 capture_stop
 vpnd_stop client
 capture_check "$LAB_DIR/uplink.pcap" --server 198.51.100.1 | tee "$LAB_DIR/verdict"
+((points < 16 || killed >= 40)) || lab_fail "only $killed system calls"
 ((behind * 10 <= kills)) || lab_fail "$behind of $kills kills came behind the last call"
 ((shut * 2 >= kills)) || lab_fail "only $shut of $kills kills found a tunnel to be shut"
 
