@@ -16,6 +16,8 @@
 enum {
 	HALF_MESSAGE = 5000, /* ms to finish a message that was begun */
 	ACCEPT_PAUSE = 1000, /* ms, when descriptors ran out: a ready socket must not spin us */
+	ACCEPT_WINDOW = 10,  /* ms, in which */
+	ACCEPT_MOST = 8,     /* so many come in; the others wait, so that packets do not */
 	BACKLOG = 16,
 	GROUPS_MAX = 65536, /* the kernel's NGROUPS_MAX */
 };
@@ -102,15 +104,27 @@ void client_doom(struct client *client)
 
 /* ---- writing ---- */
 
+/* Nothing is read from a client who stands in line, or who does not read what he has been told. That
+ * he hangs up is seen by the writer, too. */
+static void read_on(struct client *client)
+{
+	if (!client->doomed && !client->ticket && !client->out.n)
+		loop_watch_set(client->read, true);
+}
+
 static void on_writable(void *ctx)
 {
 	struct client *client = ctx;
 	int left = varlink_write(&client->out, client->fd);
 
-	if (left < 0 || (left == 0 && client->hangs_up))
+	if (left < 0 || (left == 0 && client->hangs_up)) {
 		client_doom(client);
-	else
-		loop_watch_set(client->write, left == 1);
+		return;
+	}
+	loop_watch_set(client->write, left == 1);
+	if (left == 0 && client->in.n)
+		client_wait(client);
+	read_on(client);
 }
 
 void client_send(struct client *client, json_t *message)
@@ -191,11 +205,10 @@ static void on_turn(void *ctx)
 	if (!client)
 		return;
 	client->ticket = 0;
-	ran = run_message(client);
+	ran = !client->out.n && run_message(client);
 	if (ran && client->in.n)
 		client_wait(client);
-	if (!client->doomed && !client->ticket)
-		loop_watch_set(client->read, true);
+	read_on(client);
 	if (first_in_line(c))
 		loop_timer_set(c->turn, 0);
 }
@@ -267,16 +280,37 @@ static struct client *client_new(struct control *c, int fd)
 	return client;
 }
 
+static void pause_accepting(struct control *c, msec until)
+{
+	loop_watch_set(c->accept, false);
+	loop_timer_set(c->accept_again, until);
+}
+
+static void count_accepted(struct control *c)
+{
+	msec now = loop_now(c->loop);
+
+	if (now >= c->window + ACCEPT_WINDOW) {
+		c->window = now;
+		c->accepted = 0;
+	}
+	if (++c->accepted == ACCEPT_MOST)
+		pause_accepting(c, c->window + ACCEPT_WINDOW);
+}
+
 static void on_connection(void *ctx)
 {
 	struct control *c = ctx;
 	int fd = accept4(c->conf.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	struct client *client = fd < 0 ? NULL : client_new(c, fd);
+	struct client *client;
 
-	if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM)) {
-		loop_watch_set(c->accept, false);
-		loop_timer_set(c->accept_again, loop_now(c->loop) + ACCEPT_PAUSE);
+	if (fd < 0) {
+		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM)
+			pause_accepting(c, loop_now(c->loop) + ACCEPT_PAUSE);
+		return;
 	}
+	count_accepted(c);
+	client = client_new(c, fd);
 	if (!client)
 		return;
 	if (!has_place(c, client->member)) {

@@ -40,6 +40,8 @@ struct control {
 	struct control_conf conf;
 	struct loop_watch *accept;
 	struct loop_timer *accept_again;
+	msec window; /* in which `accepted` came in */
+	unsigned accepted;
 	struct loop_timer *turn; /* the next message of whoever waits longest */
 	uint64_t last_ticket;
 	struct client *clients;

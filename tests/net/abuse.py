@@ -71,9 +71,11 @@ def is_over(client):
 
 def pester(path, seconds):
     kinds = [ASK * 200, ASK[:40], padded(MOST), padded(MOST + 1), MONITOR]
-    clients, over, end = [], 0, time.monotonic() + seconds
+    clients, over, end, ghost = [], 0, time.monotonic() + seconds, 0
     while time.monotonic() < end:
-        say(path, GHOST).close()
+        if time.monotonic() >= ghost:
+            say(path, GHOST).close()
+            ghost = time.monotonic() + 0.5
         for kind in kinds:
             if len(clients) < 10:
                 clients.append((say(path, kind), time.monotonic() + 6))

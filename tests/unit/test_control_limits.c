@@ -214,6 +214,29 @@ static void a_reader_that_does_not_read_is_dropped(void **state)
 	hang_up(&p);
 }
 
+static void who_does_not_read_is_asked_for_no_more(void **state)
+{
+	struct fixture *f = *state;
+	static const char params[] = "{\"interface\":\"io.vpnd\"}";
+	enum { MANY = 200 }; /* their answers are a megabyte */
+	struct peer p = dial(f), other = dial(f);
+
+	for (int i = 0; i < MANY; i++)
+		say(&p, "org.varlink.service.GetInterfaceDescription", params, false);
+	for (int i = 0; i < 100; i++)
+		pump(f);
+	say(&other, "io.vpnd.Explain", "{\"code\":\"x\"}", false);
+	assert_heard(f, &other, "{\"parameters\":{\"failures\":[]}}");
+	for (int i = 0; i < MANY; i++) {
+		json_t *message = hear(f, &p);
+
+		assert_non_null(message);
+		json_decref(message);
+	}
+	hang_up(&p);
+	hang_up(&other);
+}
+
 /* What others of the loop see of the answers to one client: how many octets at a time. */
 struct onlooker {
 	int fd;
@@ -252,6 +275,33 @@ static void packets_wait_for_one_message_at_most(void **state)
 	loop_watch_free(watch);
 	close(ready);
 	hang_up(&p);
+}
+
+/* Who only comes and goes is let in at a pace. The clock of the loop is the machine's, so this holds
+ * however slow it is. */
+static void a_storm_of_connections_is_let_in_at_a_pace(void **state)
+{
+	struct fixture *f = *state;
+	struct sockaddr_un at = {.sun_family = AF_UNIX};
+	unsigned came_in = 0;
+	msec began = loop_now(f->loop), passed;
+
+	memcpy(at.sun_path, f->path, strlen(f->path));
+	do {
+		for (int fd = 0; fd >= 0;) { /* until the backlog is full */
+			fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+			if (connect(fd, (struct sockaddr *)&at, sizeof(at)) < 0) {
+				close(fd);
+				fd = -1;
+			} else {
+				close(fd);
+				came_in++;
+			}
+		}
+		pump(f);
+		passed = loop_now(f->loop) - began;
+	} while (passed < 200);
+	assert_in_range(came_in, 32, 32 + 8 * (passed / 10 + 2));
 }
 
 static void a_live_socket_is_not_replaced_a_stale_one_is(void **state)
@@ -298,7 +348,9 @@ int main(void)
 		TEST(a_message_above_64_kib_ends_the_connection),
 		TEST(half_a_message_must_be_completed),
 		TEST(a_reader_that_does_not_read_is_dropped),
+		TEST(who_does_not_read_is_asked_for_no_more),
 		TEST(packets_wait_for_one_message_at_most),
+		TEST(a_storm_of_connections_is_let_in_at_a_pace),
 		TEST(a_live_socket_is_not_replaced_a_stale_one_is),
 		TEST(what_is_no_socket_is_left_alone),
 	};
