@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Bad company at vpnd's control socket.
 
-    abuse.py SOCKET                 garbage, half messages and long ones, then hangs up
+    abuse.py SOCKET                 garbage, half messages and long ones, then hangs up; prints how many
     abuse.py SOCKET hold COUNT      that many idle clients; says "ready", ends with its input
     abuse.py SOCKET pester SECONDS  who does not read, who does not finish, who sends as much as may be and more,
                                     who leaves while his connection "ghost" begins; prints "hung up on N"
@@ -101,9 +101,10 @@ def main():
         return
     for frame in FRAMES:
         try_frame(path, frame)
-    dice = random.Random(2661)
-    for _ in range(200):
+    dice, more = random.Random(2661), 200
+    for _ in range(more):
         try_frame(path, dice.randbytes(dice.randrange(1, 300)) + dice.choice([b"", b"\0"]))
+    print(len(FRAMES) + more)
 
 
 main()

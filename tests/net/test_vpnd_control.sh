@@ -8,12 +8,14 @@ here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 . "$here/gatewayd.sh"
 
 readonly nobody=65534 members=4242 # the group vpnd, for this vpnd
+calls=0
 
 # as_user GROUPS CODE ARGUMENT...: so ends vpnctl of a user who is not root, with these other groups.
 as_user() {
 	local rc=0
 	lab_in client setpriv --reuid "$nobody" --regid "$nobody" "$1" \
 		"$VPND_BIN/vpnctl" --socket "$socket" "${@:3}" >"$LAB_DIR/said" 2>&1 || rc=$?
+	calls=$((calls + 1))
 	((rc == $2)) || lab_fail "vpnctl ${*:3} with $1: $rc: $(cat "$LAB_DIR/said")"
 }
 
@@ -71,7 +73,7 @@ sleeps 1
 vpnctl client connect corp >/dev/null
 
 echo "nonsense"
-python3 "$here/abuse.py" "$socket"
+nonsense=$(python3 "$here/abuse.py" "$socket")
 unharmed nonsense
 
 echo "a second one"
@@ -108,3 +110,32 @@ unharmed "the crowd"
 vpnctl client disconnect --all >/dev/null
 vpnd_clean client
 vpnd_stop client
+
+# decent FILE: no octet in it but printable ones and the ends of lines, and what the server said is there.
+decent() {
+	! LC_ALL=C grep -q -a "[^ -~]" "$1" || lab_fail "not escaped: $(LC_ALL=C grep -a "[^ -~]" "$1" | cat -v)"
+	! grep -q "^forged" "$1" || lab_fail "a forged line"
+	grep -q -F 'x\x1b[2J\x0aforged' "$1" || lab_fail "the server's words are lost: $(cat "$1")"
+}
+
+echo "a server's words"
+gatewayd_stop gw
+gatewayd_start gw --text $'x\e[2J\nforged \u2028\x9b$(id)%s%n'
+vpnd_start client --log-level debug
+vpnctl client connect corp >"$LAB_DIR/said"
+decent "$LAB_DIR/said"
+vpnctl client status corp >"$LAB_DIR/said"
+decent "$LAB_DIR/said"
+vpnctl client log corp >"$LAB_DIR/said"
+decent "$LAB_DIR/said"
+vpnctl client --json status corp | json connections.0.l2tp >"$LAB_DIR/said"
+! LC_ALL=C grep -q -a "[^ -~]" "$LAB_DIR/said" || lab_fail "not escaped: $(cat -v "$LAB_DIR/said")"
+gatewayd_say gw stop $'x\e[2J\vbye'
+vpnd_until client corp reconnects 1
+vpnctl client disconnect corp >/dev/null
+vpnd_stop client
+decent "$(vpnd_home client)/log"
+grep -q -F 'x\x1b[2J\x0bbye' "$(vpnd_home client)/log" || lab_fail "the farewell is lost"
+gatewayd_stop gw
+echo "figure: $nonsense pieces of nonsense, 16 idle clients, $calls calls of users with and without the group, a server whose \
+texts are escape sequences: up all the while, each call allowed or refused as it should be, no raw octet in output or log"

@@ -83,6 +83,8 @@ struct gateway_conf {
 	msec login_delay;   /* before the verdict */
 	struct ip own, pool, dns[2];
 
+	const char *text; /* host name, vendor, CHAP name and message; NULL: decent ones */
+
 	/* failures */
 	bool silent;             /* never answers IKE */
 	bool refuses_suites;     /* N NO-PROPOSAL-CHOSEN to message 1, whatever it offers */

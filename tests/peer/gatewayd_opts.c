@@ -75,6 +75,8 @@ static const struct option options[] = {
 	{"dns", ADDRESS, IN_GATEWAY(dns[0]), "name server given to the client"},
 	{"dns2", ADDRESS, IN_GATEWAY(dns[1]), "a second one"},
 
+	{"text", TEXT, IN_GATEWAY(text), "what it says of itself, and to who logs in"},
+
 	{"silent", FLAG, IN_GATEWAY(silent), "never answer IKE"},
 	{"refuses-suites", FLAG, IN_GATEWAY(refuses_suites), "NO-PROPOSAL-CHOSEN to message 1"},
 	{"refuses-in-silence", FLAG, IN_GATEWAY(refuses_in_silence), "nothing to a message 1 without a suite of ours"},

@@ -240,8 +240,8 @@ static void accept_tunnel(struct l2tp_peer *p, const struct l2tp_msg *in, struct
 	l2tp_msg_put_u16(&m, AVP_PROTOCOL_VERSION, 0x0100);
 	l2tp_msg_put_u32(&m, AVP_FRAMING_CAPABILITIES, 3);
 	l2tp_msg_put_u32(&m, AVP_BEARER_CAPABILITIES, 0);
-	l2tp_msg_put(&m, AVP_HOST_NAME, slice_str("gateway"));
-	l2tp_msg_put(&m, AVP_VENDOR_NAME, slice_str("vpnd test"));
+	l2tp_msg_put(&m, AVP_HOST_NAME, slice_str(p->conf->text ? p->conf->text : "gateway"));
+	l2tp_msg_put(&m, AVP_VENDOR_NAME, slice_str(p->conf->text ? p->conf->text : "vpnd test"));
 	l2tp_msg_put_u16(&m, AVP_ASSIGNED_TUNNEL_ID, p->own_tunnel);
 	l2tp_msg_put_u16(&m, AVP_RECEIVE_WINDOW_SIZE, p->conf->window);
 	if (p->conf->l2tp_secret.n) {

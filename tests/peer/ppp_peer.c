@@ -134,7 +134,7 @@ static void challenge(struct ppp_peer *p, msec now, struct pktq *out)
 	}
 	wr_u8(&w, MSCHAPV2_CHALLENGE);
 	wr_put(&w, slice(p->challenge, MSCHAPV2_CHALLENGE));
-	wr_put(&w, slice_str("gateway"));
+	wr_put(&w, slice_str(p->conf->text ? p->conf->text : "gateway"));
 	emit(p, PPP_CHAP, CHAP_CHALLENGE, p->challenge_id, wr_slice(&w), out);
 }
 
@@ -164,8 +164,10 @@ static void accept(struct ppp_peer *p, uint8_t proof[MSCHAPV2_PROOF])
 	wr_u8(&w, CHAP_SUCCESS);
 	if (!p->conf->no_proof)
 		wr_put(&w, slice(proof, MSCHAPV2_PROOF));
-	if (!p->conf->no_message)
-		wr_put(&w, slice_str(" M=Welcome"));
+	if (!p->conf->no_message) {
+		wr_put(&w, slice_str(" M="));
+		wr_put(&w, slice_str(p->conf->text ? p->conf->text : "Welcome"));
+	}
 	p->verdict_len = wr_len(&w);
 }
 
