@@ -321,9 +321,11 @@ static void try_all(const char *what, int life, unsigned kind, unsigned each)
 	struct trial t = {.kind = kinds[kind].name, .life = life, .what = kinds[kind].what};
 
 	open_crypto(life);
+	tally = (struct tally){0};
 	run(&t); /* OpenSSL keeps some things that it has made once */
 	remember_live();
 	uint64_t calls = try(&t);
+	assert_int_equal(tally.wrong, 0); /* as it is without a fault */
 	tally = (struct tally){0};
 	for (t.what.at = 1 + each / 2; t.what.at <= calls; t.what.at += each)
 		try(&t);
