@@ -22,10 +22,12 @@ static const struct {
 };
 /* clang-format on */
 
+enum waiting { AWAITS_SCCRP, AWAITS_ICRP, IS_UP };
+
 /* The client in one of its states, and a message that leads on from there. */
 struct stage {
 	struct line *x;
-	enum { AWAITS_SCCRP, AWAITS_ICRP, IS_UP } at;
+	enum waiting at;
 };
 
 static void stage_again(struct stage *s)
@@ -49,7 +51,7 @@ static void stage_again(struct stage *s)
 		up(x);
 }
 
-static struct stage stage_new(int at)
+static struct stage stage_new(enum waiting at)
 {
 	struct stage s = {.x = line_new(""), .at = at};
 
@@ -134,7 +136,7 @@ static bool avp_is_harmless(
 }
 
 /* All lengths of the AVP, all types that have a name and some that have none, M and H. */
-static void every_length_of_every_avp(int at, const char *what)
+static void every_length_of_every_avp(enum waiting at, const char *what)
 {
 	struct tally t = {.what = what};
 	struct stage s = stage_new(at);
