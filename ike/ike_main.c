@@ -178,6 +178,13 @@ static void main_to_front(struct ike *ike, struct phase1 *sa)
 	ike->sas = sa;
 }
 
+/* What only the proofs and the other keys were made of. */
+static void forget_roots(struct ike_keys *k)
+{
+	wipe(k->skeyid, sizeof(k->skeyid));
+	wipe(k->e, sizeof(k->e));
+}
+
 static void main_done(struct ike *ike, struct phase1 *sa, msec now)
 {
 	char suite[SUITE_TEXT];
@@ -196,6 +203,7 @@ static void main_done(struct ike *ike, struct phase1 *sa, msec now)
 	main_to_front(ike, sa);
 	dh_free(sa->dh);
 	sa->dh = NULL;
+	forget_roots(&sa->keys);
 	ike->was_up = true;
 	ike->lane = sa->lane; /* renewals begin there: never back from UDP 4500 */
 	ike->fresh_tried = false;
