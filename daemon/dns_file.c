@@ -199,10 +199,10 @@ int dns_file_restore(struct dns_file *f)
 {
 	int err = f->taken ? restore(f->copy, f->log) : 0;
 
+	if (err == -EILSEQ) /* a damaged copy does not mend: said once, and left as it is */
+		return 0;
 	if (err || !f->taken)
-		return err == -EILSEQ
-			       ? 0
-			       : err; /* a damaged copy will not mend: said once, left to the admin */
+		return err;
 	journal_done(f->journal, f->entry);
 	f->taken = false;
 	return 0;

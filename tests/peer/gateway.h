@@ -40,6 +40,10 @@ struct gateway_conf {
 	struct slice psk;
 	const char *user, *password;
 
+	/* Told of every key of IKE and ESP that is made, for a test that looks for them in the client. */
+	void (*keylog)(void *ctx, const char *name, struct slice key);
+	void *keylog_ctx;
+
 	/* IKE and ESP */
 	struct ike_proposals accept; /* suites it takes, PFS group it insists on */
 	bool own_order;  /* its first suite that was offered, not the client's first it takes */

@@ -410,6 +410,27 @@ static void finish(struct gatewayd *d)
 	host_env_free(d->env);
 }
 
+/* A line "NAME HEX": for the test that looks for the keys in the client's memory. */
+static void write_key(void *ctx, const char *name, struct slice key)
+{
+	FILE *file = ctx;
+
+	fprintf(file, "%s ", name);
+	for (size_t i = 0; i < key.n; i++)
+		fprintf(file, "%02x", key.p[i]);
+	fputc('\n', file);
+	fflush(file);
+}
+
+static bool open_keylog(struct gatewayd *d)
+{
+	FILE *file = d->opts.keylog ? fopen(d->opts.keylog, "ae") : NULL;
+
+	d->opts.gateway.keylog = file ? write_key : NULL;
+	d->opts.gateway.keylog_ctx = file;
+	return file || !d->opts.keylog;
+}
+
 static void print_line(void *ctx, enum log_level level, const char *layer, const char *text)
 {
 	(void)ctx;
@@ -431,12 +452,14 @@ int main(int argc, char **argv)
 	d.log.level = d.opts.level;
 	d.env = host_env_new(&d.log);
 	d.loop = d.env ? loop_new() : NULL;
-	if (!d.loop || !open_sockets(&d) || !open_tun(&d)) {
+	if (!d.loop || !open_keylog(&d) || !open_sockets(&d) || !open_tun(&d)) {
 		fprintf(stderr, "gatewayd: %s\n", strerror(errno));
 		return EXIT_FAILURE;
 	}
 	d.gateway = gateway_new(&d.opts.gateway, d.env);
 	rc = d.gateway ? run(&d) : -ENOMEM;
 	finish(&d);
+	if (d.opts.gateway.keylog_ctx)
+		fclose(d.opts.gateway.keylog_ctx);
 	return rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -37,6 +37,7 @@ static const struct option options[] = {
 	{"listen", ADDRESS, offsetof(struct gatewayd_opts, listen), "address of UDP 500 and 4500"},
 	{"tun", TEXT, offsetof(struct gatewayd_opts, tun), "name of the interface"},
 	{"mtu", U16, offsetof(struct gatewayd_opts, mtu), "of the interface"},
+	{"keylog", TEXT, offsetof(struct gatewayd_opts, keylog), "file to write every key of IKE and ESP to"},
 	{"log-level", LEVEL, offsetof(struct gatewayd_opts, level), "error, warn, info or debug"},
 	{"profile", PROFILE, offsetof(struct gatewayd_opts, gateway), "play a server of the field; put it first"},
 

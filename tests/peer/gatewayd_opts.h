@@ -9,7 +9,8 @@
 struct gatewayd_opts {
 	struct gateway_conf gateway; /* its texts are borrowed from argv */
 	struct ip listen;
-	const char *tun; /* name of the interface */
+	const char *tun;    /* name of the interface */
+	const char *keylog; /* file that every key is added to, or NULL */
 	uint16_t mtu;
 	enum log_level level;
 };
