@@ -293,24 +293,6 @@ static void put_nat_d(struct ike_peer *p, const struct phase1 *p1, struct ike_bu
 	}
 }
 
-void peer_tell_key(const struct ike_peer *p, const char *name, const uint8_t *key, size_t n)
-{
-	if (p->conf->keylog && n)
-		p->conf->keylog(p->conf->keylog_ctx, name, slice(key, n));
-}
-
-static void tell_keys(const struct ike_peer *p, const struct ike_keys *k, struct slice gxy)
-{
-	size_t n = hash_len(k->hash);
-
-	peer_tell_key(p, "g^xy", gxy.p, gxy.n);
-	peer_tell_key(p, "SKEYID", k->skeyid, n);
-	peer_tell_key(p, "SKEYID_d", k->d, n);
-	peer_tell_key(p, "SKEYID_a", k->a, n);
-	peer_tell_key(p, "IKE", k->key, k->key_len); /* may be all of SKEYID_e */
-	peer_tell_key(p, "SKEYID_e", k->e, n);
-}
-
 static bool make_keys(struct ike_peer *p, struct phase1 *p1)
 {
 	uint8_t gxy[DH_SECRET_MAX];
@@ -325,7 +307,7 @@ static bool make_keys(struct ike_peer *p, struct phase1 *p1)
 			  p1->iv);
 
 	if (ok)
-		tell_keys(p, &p1->keys, slice(gxy, n));
+		peer_tell_phase1(p, &p1->keys, slice(gxy, n));
 	wipe(gxy, sizeof(gxy));
 	return ok;
 }

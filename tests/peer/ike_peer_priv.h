@@ -72,7 +72,9 @@ struct ike_peer {
 
 struct ike_peer_news *peer_post(struct ike_peer *p, enum ike_peer_news_kind kind);
 
-void peer_tell_key(const struct ike_peer *p, const char *name, const uint8_t *key, size_t n);
+/* For gateway_conf.keylog: what was just made. */
+void peer_tell_phase1(const struct ike_peer *p, const struct ike_keys *k, struct slice gxy);
+void peer_tell_pair(const struct ike_peer *p, const struct sa_pair *pair);
 
 /* Send a finished message; `keep` remembers it as the answer to its request. */
 void peer_emit(struct ike_peer *p, const struct phase1 *p1, struct slice message,

@@ -85,16 +85,6 @@ static const struct ike_offer *choose(const struct ike_peer *p, const struct pha
 	return NULL;
 }
 
-static void tell_keys(const struct ike_peer *p, const struct sa_pair *pair)
-{
-	size_t auth = pair->suite.cipher == ESP_AES_GCM ? 0 : hash_len(pair->suite.auth);
-
-	peer_tell_key(p, "ESP_in", pair->in.key, pair->suite.key_len);
-	peer_tell_key(p, "ESP_out", pair->out.key, pair->suite.key_len);
-	peer_tell_key(p, "ESP_in_auth", pair->in.auth, auth);
-	peer_tell_key(p, "ESP_out_auth", pair->out.auth, auth);
-}
-
 static void install(struct ike_peer *p, struct quick *q, msec now)
 {
 	struct phase1 *p1 = q->p1;
@@ -118,7 +108,7 @@ static void install(struct ike_peer *p, struct quick *q, msec now)
 		p->n_news--;
 		return;
 	}
-	tell_keys(p, pair);
+	peer_tell_pair(p, pair);
 	q->done = true;
 	retry_stop(&q->retry);
 	p->quick_modes++;
