@@ -1,44 +1,119 @@
-/* A stream of Varlink messages; what is a call or a reply is sent again. */
+/* A stream of Varlink messages; what is a call or a reply is made anew and goes through a socket. */
 #include "tests/fuzz/fuzz.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "cli/varlink.h"
+
+static struct {
+	int fd[2];
+	struct varlink_in in;
+} socket_pair;
+
+static void open_sockets(void)
+{
+	if (socket_pair.in.p)
+		return;
+	varlink_init();
+	fuzz_require(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, socket_pair.fd) == 0);
+	fuzz_require(
+		varlink_read(&socket_pair.in, socket_pair.fd[1]) == -EAGAIN && socket_pair.in.p);
+}
+
+/* What one end writes is what the other reads. */
+static void through_socket(struct varlink_out *out, const json_t *message)
+{
+	struct varlink_in *in = &socket_pair.in;
+	json_t *again = NULL;
+
+	fuzz_require(varlink_write(out, socket_pair.fd[0]) == 0 && out->n == 0);
+	while (varlink_next(in, &again) == 0)
+		fuzz_require(varlink_read(in, socket_pair.fd[1]) > 0);
+	fuzz_require(again && json_equal(again, message) && in->n == 0 && !varlink_in_half(in));
+	json_decref(again);
+}
+
+static void send_again(json_t *message)
+{
+	struct varlink_out out = {0};
+
+	if (message && varlink_put(&out, json_incref(message)) == 0) {
+		fuzz_require(out.n && out.p[out.n - 1] == 0 &&
+			     memchr(out.p, 0, out.n) == out.p + out.n - 1);
+		through_socket(&out, message);
+	}
+	json_decref(message);
+	varlink_out_clear(&out);
+}
+
+/* A reader that is slower than we are: the queue has an end, and so has what the kernel takes. */
+static void overfill(const json_t *message)
+{
+	struct varlink_out out = {0};
+	struct varlink_in in = {0};
+	json_t *long_one = json_object();
+	int fd[2], err;
+
+	fuzz_require(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fd) == 0 && long_one);
+	for (int i = 0; i < 12; i++) {
+		char key[16] = {(char)('a' + i)};
+		static char text[6000];
+
+		memset(text, 'x', sizeof(text) - 1);
+		json_object_set_new(long_one, key, json_string(text));
+		err = varlink_put(&out, json_incref(long_one));
+		fuzz_require(err == 0 || err == -EMSGSIZE || err == -ENOBUFS);
+	}
+	while ((err = varlink_put(&out, json_deep_copy(message))) == 0)
+		fuzz_require(varlink_put(&out, json_incref(long_one)) == -EMSGSIZE);
+	fuzz_require(err == -ENOBUFS && out.n <= VARLINK_QUEUE_MAX);
+	while (varlink_write(&out, fd[0]) == 1 && varlink_read(&in, fd[1]) > 0)
+		;
+	fuzz_require(in.n == VARLINK_MESSAGE_MAX && varlink_read(&in, fd[1]) == -EMSGSIZE);
+	fuzz_require(varlink_put(&out, varlink_error_new("\xff", NULL)) == -ENOMEM); /* no UTF-8 */
+	close(fd[0]);
+	close(fd[1]);
+	json_decref(long_one);
+	varlink_out_clear(&out);
+	varlink_in_clear(&in);
+}
 
 static void look_at(json_t *message)
 {
 	struct varlink_call call;
 	struct varlink_reply reply;
-	struct varlink_out out = {0};
 
-	if (varlink_call_of(message, &call))
+	if (varlink_call_of(message, &call)) {
 		fuzz_require(call.method && (!call.parameters || json_is_object(call.parameters)));
-	if (varlink_reply_of(message, &reply))
+		send_again(varlink_call_new(call.method, json_incref(call.parameters), call.more));
+		if (call.oneway && call.parameters)
+			overfill(message);
+	}
+	if (varlink_reply_of(message, &reply)) {
 		fuzz_require(!reply.parameters || json_is_object(reply.parameters));
-	if (varlink_put(&out, json_incref(message)) == 0)
-		fuzz_require(out.n && out.p[out.n - 1] == 0 &&
-			     memchr(out.p, 0, out.n) == out.p + out.n - 1);
-	varlink_out_clear(&out);
+		json_incref(reply.parameters);
+		send_again(reply.error ? varlink_error_new(reply.error, reply.parameters)
+				       : varlink_reply_new(reply.parameters, reply.continues));
+	}
 }
 
 void fuzz_one(const struct env *env, struct slice input)
 {
-	struct varlink_in in = {.p = malloc(VARLINK_MESSAGE_MAX)};
+	struct varlink_in in = {.p = malloc(input.n), .n = input.n};
 	json_t *message;
-	int got;
 
 	(void)env;
-	varlink_init();
-	fuzz_require(in.p && input.n <= VARLINK_MESSAGE_MAX);
+	open_sockets();
+	fuzz_require(in.p || !input.n);
 	if (input.n)
 		memcpy(in.p, input.p, input.n);
-	in.n = input.n;
-	while ((got = varlink_next(&in, &message)) != 0) {
-		if (got == 1)
-			look_at(message);
-		if (got == 1)
-			json_decref(message);
+	while (varlink_next(&in, &message) == 1) { /* nobody listens on after nonsense */
+		look_at(message);
+		json_decref(message);
 	}
-	varlink_in_clear(&in);
+	free(in.p); /* not varlink_in_clear(): the buffer is exactly as long as the input */
 }
