@@ -83,9 +83,9 @@ int conf_key_find(const char *name)
 static unsigned distance(const char *a, const char *b)
 {
 	unsigned row[32];
-	size_t n = strlen(b);
+	size_t m = strlen(a), n = strlen(b);
 
-	if (n >= 32 || strlen(a) >= 32)
+	if (n >= 32 || m >= 32 || m >= n + 3 || n >= m + 3)
 		return 3;
 	for (size_t k = 0; k <= n; k++)
 		row[k] = (unsigned)k;
