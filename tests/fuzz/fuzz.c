@@ -37,6 +37,19 @@ bool fuzz_next(struct rd *input, struct slice *record)
 	return true;
 }
 
+__attribute__((no_sanitize("coverage"))) bool fuzz_contains(struct slice octets, struct slice what)
+{
+	for (size_t i = 0; what.n && i + what.n <= octets.n; i++) {
+		size_t same = 0;
+
+		while (same < what.n && octets.p[i + same] == what.p[same])
+			same++;
+		if (same == what.n)
+			return true;
+	}
+	return false;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static uint64_t state;

@@ -129,7 +129,7 @@ def run_all(targets, jobs, start, finish):
                 running.remove(run)
                 verdict = finish(run)
                 if isinstance(verdict, Target):
-                    waiting.insert(0, verdict)
+                    waiting.append(verdict)
                 else:
                     results.append(verdict)
     finally:

@@ -282,6 +282,62 @@ fwmark = 0x7670000/0xfff0000
 interface = vpn0
 """
 CONF_LEAST = "gateway = 198.51.100.1\npsk = labpsk123\nuser = alice\npassword = wonderland\n"
+PACKET, SAME_ID = 5, 0x10  # tests/fuzz/stage_ppp.c
+
+
+def options(*items):
+    return b"".join(bytes([kind, 2 + len(value)]) + value for kind, value in items)
+
+
+def ppp_stage(codes, bodies, choices=(0, 1, 2, 4, 8, 0x10, 0x20, 0x40)):
+    good, wait = (GENUINE, 1, b""), (LOSE, 0xf1, b"")
+    for choice in choices:
+        yield steps(choice, *[good] * 14, (ACT, 1, b"\0ip"), wait, good, good, (ACT, 1, b"\1"), good, wait)
+    for choice in (0, 1):
+        for code in codes:
+            for body in bodies:
+                yield steps(choice, (REPLACE | SAME_ID, 1, bytes([code, 1]) + body), good, good, good, (PACKET | SAME_ID, 1, bytes([code, 1]) + body), good, wait)
+    for at in (4, 5, 8, 10):
+        yield steps(0, (EDIT, 1, bytes([1, 0, at, 1])), good, (REPLAY, 1, b"\0"), (REPLAY, 1, b"\1\1\0\5\1"), *[good] * 8)
+
+
+def ppp_stages():
+    lcp_bodies = [b"", options((1, b"\5\x78"), (5, bytes(4))), options((1, b"\0\x40"), (3, b"\xc2\x23\x81"), (2, bytes(4)), (7, b""), (8, b"")),
+                  options((3, b"\xc2\x23\5")), options((3, b"\xc0\x23")), options((3, b"\xc2\x27")), bytes(4) + b"text", b"\x80\xfdrest", b"\x80\x21",
+                  options((5, b"1234")), options((1, b"\5\x78"))]
+    yield "fuzz_ppp_lcp", ppp_stage(range(1, 14), lcp_bodies[:5])
+    proof = b"S=" + b"0123456789ABCDEF0123456789ABCDEF01234567"
+    chap_bodies = [b"", b"\x10" + bytes(16) + b"server", b"\x08" + bytes(8), proof, proof + b" M=Welcome", b"M=hello", b"E=691 R=1 C=" + b"00" * 16 + b" V=3 M=no",
+                   b"E=648 R=0 C=" + b"00" * 16 + b" V=3", b"E=x", b"S=12", b"\xff" + bytes(20)]
+    yield "fuzz_ppp_chap", ppp_stage((1, 3, 4, 5), chap_bodies)
+    yield "fuzz_ppp_pap", ppp_stage((1, 2, 3, 4), [b"", b"\0", b"\5hello", b"\xffx", b"\2\x1b["])
+    ipcp_bodies = [b"", options((3, b"\x0a\x63\0\1")), options((3, bytes(4))), options((2, b"\0\x2d\x0f\1")), options((129, b"\x0a\0\0\1"), (131, bytes(4))),
+                   options((129, bytes(4))), options((130, b"\x0a\0\0\1")), options((3, b"\xff\xff\xff\xff")), options((1, bytes(8)), (99, b"?"))]
+    yield "fuzz_ppp_ipcp", ppp_stage((1, 2, 3, 4, 5, 7), ipcp_bodies[::2] + ipcp_bodies[1:2])
+
+
+# ---- the whole client: a choice, good steps before, then steps: what (tests/fuzz/fuzz_client.c), time, octets ----
+ACT_GATEWAY, ACT_CLIENT, ALL = 5, 6, 0x10
+
+
+def client(choice, before, *items):
+    return bytes([choice, before]) + records(bytes([what, after]) + octets for what, after, octets in items)
+
+
+def whole_client():
+    flip, all_good, edited = b"\1\0\x20\1", (GENUINE | ALL, 1, b""), EDIT | MEND | ALL
+    for choice in (0, 1, 2, 4, 8, 0x10, 0x20, 0x40, 0x50, 0x42, 0x80):
+        yield client(choice, 40, all_good, (ACT_CLIENT, 1, b"\4hello"), (ACT_GATEWAY | ALL, 1, b"\6hello"), all_good)
+    for before in range(0, 30, 2):
+        yield client(0, before, (edited, 1, flip), (LOSE | ALL, 0x20, b""), all_good, (LOSE | ALL, 0x80, b""))
+        yield client(4, before, (LOSE, 1, b""), (GENUINE | ALL, 0x40, b""), all_good)
+    for before in (0, 5, 14, 40):
+        for what in range(8):
+            yield client(0, before, (ACT_GATEWAY | ALL, 1, bytes([what])), all_good, (GENUINE | ALL, LONG | 2, b""), all_good)
+            yield client(0, before, (ACT_CLIENT | ALL, 1, bytes([what])), all_good, (GENUINE | ALL, LONG | 1, b""), all_good)
+        yield client(0, before, (RAW | LANE, 1, b"\xc8\2\0\x0c" + bytes(8)), (REPLAY, 1, b"\1"), (GENUINE | ALL | SAY_NO, 1, b""), all_good)
+
+
 CONF_WRONG = r"""
 gateway =
 gateway = vpn..example.com
@@ -377,6 +433,8 @@ def corpora():
     yield "fuzz_ike_main", ike_main_stage()
     yield "fuzz_ike_quick", ike_quick_stage()
     yield "fuzz_ike_info", ike_info_stage()
+    yield "fuzz_client", whole_client()
+    yield from ppp_stages()
     yield "fuzz_l2tp_ctrl", [*control, *(v for k, v in values("l2tp.txt") if v[:1] == b"\xc8"), *l2tp_faults()]
     yield "fuzz_l2tp_data", [*data, b"\x4b\x02\x00\x15\0\1\0\2\0\3\0\0\0\2\0\0\xff\x03\xc0\x21\x09", b"\0\3" + bytes(9),
                            b"\x40\2\0\xff" + bytes(9), b"\2\2\0\1\0\1\xff"]

@@ -4,7 +4,7 @@
 #include "ike/ike_keys.h"
 #include "ike/ike_msg.h"
 
-enum { EDITS_MAX = 16, FIRST_AT = 16, ROOM = 2048 };
+enum { FIRST_AT = 16 };
 
 /* The HASH that the gateway has just made, and all it takes to make it again. */
 enum promise_kind { PROMISE_NONE, PROMISE_AUTH, PROMISE_HASH1, PROMISE_HASH2 };
@@ -46,66 +46,6 @@ void tamper_end(void)
 struct tamper_proofs tamper_proofs(void)
 {
 	return hand.proofs;
-}
-
-size_t tamper_edit(struct slice edits, uint8_t *octets, size_t n, size_t room)
-{
-	struct rd r = rd_of(edits);
-
-	for (int i = 0; i < EDITS_MAX && rd_left(&r) >= 4 && n; i++) {
-		unsigned what = rd_u8(&r);
-		size_t at = rd_u16(&r) % n;
-		uint8_t octet = rd_u8(&r);
-
-		switch (what % 5) {
-		case 0:
-			octets[at] = octet;
-			break;
-		case 1:
-			octets[at] ^= octet;
-			break;
-		case 2:
-			n = at;
-			break;
-		case 3:
-			memmove(octets + at, octets + at + 1, n - at - 1);
-			n--;
-			break;
-		case 4:
-			if (n == room)
-				break;
-			memmove(octets + at + 1, octets + at, n - at);
-			octets[at] = octet;
-			n++;
-			break;
-		}
-	}
-	return n;
-}
-
-static size_t changed(const struct tamper *t, uint8_t *octets, size_t n, size_t room)
-{
-	if (t->how == TAMPER_EDIT)
-		return tamper_edit(t->octets, octets, n, room);
-	n = t->octets.n < room ? t->octets.n : room;
-	if (n)
-		memcpy(octets, t->octets.p, n);
-	return n;
-}
-
-struct pkt *tamper_pkt(const struct env *env, const struct tamper *t, struct pkt *p)
-{
-	uint8_t octets[ROOM];
-
-	if (t->how == TAMPER_NOTHING || p->len > sizeof(octets))
-		return p;
-	memcpy(octets, p->data, p->len);
-	struct pkt *other =
-		pkt_of(env->pool, slice(octets, changed(t, octets, p->len, sizeof(octets))));
-	fuzz_require(other);
-	other->lane = p->lane;
-	pkt_free(p);
-	return other;
 }
 
 /* ---- IKE ---- */
@@ -218,8 +158,8 @@ bool __wrap_ike_seal(struct crypto *c, const struct ike_keys *k, uint8_t *iv, ui
 		t.octets = slice(t.octets.p + 1, t.octets.n - 1);
 	}
 	if (t.how != TAMPER_NOTHING)
-		*n = IKE_HDR +
-		     changed(&t, message + IKE_HDR, *n - IKE_HDR, room - IKE_HDR - IKE_BLOCK_MAX);
+		*n = IKE_HDR + tamper_change(&t, message + IKE_HDR, *n - IKE_HDR,
+				       room - IKE_HDR - IKE_BLOCK_MAX);
 	bool right = hash_is_right(c, k, message, *n, t.how != TAMPER_NOTHING && t.mend);
 	hand.proofs.auth += right && hand.promise.kind == PROMISE_AUTH;
 	hand.proofs.quick += right && hand.promise.kind != PROMISE_AUTH;

@@ -28,8 +28,11 @@ void tamper_begin(const struct tamper *t); /* for the first message that comes; 
 void tamper_end(void);
 struct tamper_proofs tamper_proofs(void);
 
-/* Apply edits to n octets in `room`; the new length. */
+/* What needs no keys (edit.c): apply edits to n octets in `room`; the new length. */
 size_t tamper_edit(struct slice edits, uint8_t *octets, size_t n, size_t room);
 
-/* The same for a message that goes in the clear, which is taken: another one comes back. */
+/* The same as `t` says: edits, or other octets. */
+size_t tamper_change(const struct tamper *t, uint8_t *octets, size_t n, size_t room);
+
+/* For a message that goes in the clear, which is taken: another one comes back. */
 struct pkt *tamper_pkt(const struct env *env, const struct tamper *t, struct pkt *p);

@@ -1,0 +1,15 @@
+/* LCP, from the first request on. */
+#include "ppp/ppp.h"
+#include "ppp/ppp_frame.h"
+#include "tests/fuzz/stage_ppp.h"
+#include "tests/peer/gateway.h"
+
+void fuzz_one(const struct env *env, struct slice input)
+{
+	static const struct stage_ppp stage = {.protocol = PPP_LCP,
+		.after = NULL,
+		.methods = PPP_AUTH_MSCHAPV2,
+		.asked = {PPP_CHAP, PPP_EAP}};
+
+	stage_ppp(env, input, &stage);
+}
