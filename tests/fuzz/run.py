@@ -96,7 +96,8 @@ class Run:
         self.crashes.mkdir(exist_ok=True)
         command = [
             build / "bin" / target.name, *limits, f"-max_len={INPUT_MAX[target.kind]}", "-timeout=5",
-            "-rss_limit_mb=2048", "-print_final_stats=1", "-reload=0",
+            "-rss_limit_mb=2048", "-malloc_limit_mb=64", "-print_final_stats=1", "-print_funcs=0", "-reload=0",
+            f"-entropic={int(target.kind == 'parser')}",  # with thousands of features it is half of the work
             f"-artifact_prefix={self.crashes}/{target.name}-", found,
         ] + ([target.corpus] if target.inputs() else [])
         self.began = time.time()

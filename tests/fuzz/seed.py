@@ -4,6 +4,7 @@ is to be committed. Inputs that once broke a target are kept beside them by hand
 are what fuzz.h says: length 16, octets.
 """
 import hashlib
+import json
 import pathlib
 import struct
 
@@ -316,6 +317,26 @@ def ppp_stages():
     yield "fuzz_ppp_ipcp", ppp_stage((1, 2, 3, 4, 5, 7), ipcp_bodies[::2] + ipcp_bodies[1:2])
 
 
+def hidden_tunnel():
+    """tests/fuzz/fuzz_l2tp_hidden.c: AVPs are type, bits, length, value."""
+    def avps(*items, first=b"\0"):
+        return first + b"".join(bytes([kind, bits, len(value)]) + value for kind, bits, value in items)
+
+    good, avps_step, stop, close, frame = (GENUINE, 1, b""), 2, 5, 6, 7
+    sccrp = [(2, 0, b"\1\0"), (3, 0, bytes(4)), (7, 0, b"lns"), (9, 0, b"\0\5")]
+    for choice in (0, 1, 2, 4):
+        yield steps(choice, *[good] * 6, (frame, 1, b"\xff\3\xc0\x21"), (stop, 1, b""), good, (LOSE, 0xf1, b""))
+        yield steps(choice, *[good] * 6, (stop | 8, 1, b""), good, (close, 1, b""), (LOSE, 0xf1, b""))
+        for bits in (0, 1, 2, 3, 5):
+            for extra in (11, 13, 26, 36):
+                yield steps(choice, (avps_step, 1, avps(*sccrp[:3], (9, bits, b"\0\5"), (extra, bits, bytes(16)))), good, good, good)
+            yield steps(choice, good, good, (avps_step, 1, avps((14, bits, b"\0\7"))), good, good)
+        yield steps(choice, (avps_step, 1, avps((1, 1, b"\0\2\0\6no"), (9, 1, b"\0\5"), first=b"\x09")), good)
+        yield steps(choice, good, good, (avps_step, 1, avps((1, 0, b"\0\2\0\6no"), (14, 1, b"\0\5"), first=b"\x1d")), good)
+    for at in (3, 12, 20, 30, 60, 90):
+        yield steps(0, (EDIT, 1, bytes([1, 0, at, 1])), good, (REPLAY, 1, b"\0"), (REPLAY, 1, b"\0\1\0\5\1"), (LOSE, 0x60, b""), *[good] * 5)
+
+
 # ---- the whole client: a choice, good steps before, then steps: what (tests/fuzz/fuzz_client.c), time, octets ----
 ACT_GATEWAY, ACT_CLIENT, ALL = 5, 6, 0x10
 
@@ -423,6 +444,45 @@ def inner_udp(payload):
     return text + bytes(range(1, padding + 1)) + bytes([padding, 17])
 
 
+SAY, SAY_PART, TELL_EVENT, END_CALL, TELL_LINE, LEAVE, MUTE, OTHER = 0, 1, 2, 3, 4, 5, 6, 8  # tests/fuzz/fuzz_control.c
+
+
+def control_socket():
+    def call(method, more=False, **parameters):
+        return json.dumps({"method": method, "parameters": parameters} | ({"more": True} if more else {})).encode()
+
+    def talk(choice, *items):
+        return bytes([choice]) + records(bytes([what]) + octets for what, octets in items)
+
+    vpnd, service = "io.vpnd.", "org.varlink.service."
+    calls = [
+        call(service + "GetInfo"), call(service + "GetInterfaceDescription", interface="io.vpnd"), call(service + "GetInterfaceDescription", interface="x"),
+        call(vpnd + "Status"), call(vpnd + "Status", name="corp"), call(vpnd + "Status", name="a/b"), call(vpnd + "Status", nam="x"), call(vpnd + "List"),
+        call(vpnd + "Show", name="corp"), call(vpnd + "Show", name="corp", key="psk"), call(vpnd + "Show", name="corp", key="x"), call(vpnd + "Reload"),
+        call(vpnd + "Explain", code="691"), call(vpnd + "Explain", code="IKE-PSK-WRONG"), call(vpnd + "Explain", code="?"), call(vpnd + "Disconnect", name="corp"),
+        call(vpnd + "Disconnect", all=True), call(vpnd + "Disconnect"), call(vpnd + "Monitor", more=True), call(vpnd + "Monitor"), call(vpnd + "Log", name="corp"),
+        call(vpnd + "Cancel", name="corp"), call(vpnd + "Answer", id=1, value="x"), call("nonsense"), b"{}", b"[1]", b"{", b'{"method": 5}',
+    ]
+    connects = [
+        call(vpnd + "Connect", True, name="corp", interactive=True), call(vpnd + "Connect", True, name="corp", owner="caller", network="caller"),
+        call(vpnd + "Connect", True, name="corp", settings={"mtu": "1400"}, secrets={"psk": "x"}, ssh_peer="192.0.2.7", insist=True),
+        call(vpnd + "Connect", name="corp", settings={"mtu": 5}), call(vpnd + "Connect", settings={"gateway": "x"}), call(vpnd + "Log", True, name="corp", follow=True),
+        call(vpnd + "Connect", name="x", ssh_peer="host"), call(vpnd + "Connect", True, name="corp", owner="me"),
+    ]
+    for each in calls:
+        yield talk(0, (SAY, each), (SAY | OTHER, each))
+    yield talk(12, *[(SAY, each) for each in calls[:20]])
+    for each in connects:
+        for choice in (0, 1, 2):
+            yield talk(choice, (SAY, each), (TELL_EVENT, b"\0how"), (TELL_EVENT, b"\1word"), (SAY | OTHER, calls[22]), (LEAVE | OTHER, b""), (SAY, calls[3]),
+                       (TELL_LINE, b"line"), (TELL_EVENT, b"\2note"), (TELL_EVENT, b"\4again"), (TELL_EVENT, b"\x83up"), (TELL_EVENT, b"\5\xff"))
+        yield talk(0, (SAY, each), (LEAVE, b""), (SAY | OTHER, calls[18]), (TELL_EVENT, b"\x83"), (LEAVE | OTHER, b""))
+        for how in range(6):
+            yield talk(0, (SAY | OTHER, calls[18]), (SAY, each), (END_CALL, bytes([how]) + b"text"), (SAY, calls[0]))
+    yield talk(0, (SAY_PART, calls[3][:10]), (SAY_PART, calls[3][10:]), (SAY, b""), (SAY_PART, calls[3] + b"\0" + calls[4] + b"\0" + calls[5]), (SAY, b""))
+    yield talk(0, (MUTE, b""), *[(SAY, calls[1])] * 23)
+
+
 def corpora():
     esp = [v for v in sent("in", 4500) if v[:4] != NON_ESP_MARKER]
     control = [p for way in ("in", "out") for p in l2tp(way) if is_control(p)]
@@ -435,6 +495,8 @@ def corpora():
     yield "fuzz_ike_info", ike_info_stage()
     yield "fuzz_client", whole_client()
     yield from ppp_stages()
+    yield "fuzz_control", control_socket()
+    yield "fuzz_l2tp_hidden", hidden_tunnel()
     yield "fuzz_l2tp_ctrl", [*control, *(v for k, v in values("l2tp.txt") if v[:1] == b"\xc8"), *l2tp_faults()]
     yield "fuzz_l2tp_data", [*data, b"\x4b\x02\x00\x15\0\1\0\2\0\3\0\0\0\2\0\0\xff\x03\xc0\x21\x09", b"\0\3" + bytes(9),
                            b"\x40\2\0\xff" + bytes(9), b"\2\2\0\1\0\1\xff"]
