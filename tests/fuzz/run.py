@@ -38,7 +38,7 @@ LINES_GOAL = 95.0  # per cent, of parsers
 INPUT_MAX = {"parser": 4096, "stage": 1024, "session": 2048}  # octets: what still is quick
 TURN = 120  # seconds of a campaign between two entries in the record
 CORPORA_MAX = 1500 * 1000  # octets of all corpora in the repository
-CORPUS_FILES_MAX = 150  # of a target's
+CORPUS_FILES_MAX = 200  # of a target's
 # One input is over in a millisecond: short stacks and a small quarantine do, and are quick.
 QUICK = os.environ | {"ASAN_OPTIONS":
                       "malloc_context_size=2:quarantine_size_mb=1:max_malloc_fill_size=64:" + os.environ.get("ASAN_OPTIONS", "")}
