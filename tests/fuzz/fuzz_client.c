@@ -129,6 +129,20 @@ static void check_up(const struct client *c)
 	fuzz_require(!(c->choice & (CHOICE_WRONG_PSK | CHOICE_WRONG_PASSWORD)));
 }
 
+/* A step is done only with what has been proved: by IKE's hashes, by MS-CHAPv2. */
+static void check_step(const struct client *c, enum stack_step done)
+{
+	struct tamper_proofs proofs = tamper_proofs();
+
+	fuzz_require(!(c->choice & CHOICE_WRONG_PSK));
+	if (done == STEP_IKE)
+		fuzz_require(proofs.auth > 0);
+	if (done == STEP_ESP)
+		fuzz_require(proofs.quick > 0);
+	if (done == STEP_LOGIN)
+		fuzz_require(!(c->choice & CHOICE_WRONG_PASSWORD));
+}
+
 /* ---- the client's host ---- */
 
 static void open_sockets(struct client *c, uint32_t id, struct io *out)
@@ -186,6 +200,7 @@ static void take_event(struct client *c, const struct conn_event *ev, struct io 
 		c->sockets = false;
 		break;
 	case CONN_EV_STEP:
+		check_step(c, ev->step);
 		break;
 	case CONN_EV_DROP_LINK:
 	case CONN_EV_RETRY:

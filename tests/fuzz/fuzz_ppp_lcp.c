@@ -8,7 +8,7 @@ void fuzz_one(const struct env *env, struct slice input)
 {
 	static const struct stage_ppp stage = {.protocol = PPP_LCP,
 		.after = NULL,
-		.methods = PPP_AUTH_MSCHAPV2,
+		.methods = {PPP_AUTH_MSCHAPV2, PPP_AUTH_MSCHAPV2},
 		.asked = {PPP_CHAP, PPP_EAP}};
 
 	stage_ppp(env, input, &stage);

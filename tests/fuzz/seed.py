@@ -233,6 +233,7 @@ def ike_quick_stage():
         yield steps(choice, (EDIT | MEND, 1, b"\0\0\x3c\1"), (LOSE, 0xff, b""), (LOSE, LONG | 1, b""))
     for at in range(0, 120, 4):
         yield steps(1, (EDIT | MEND, 1, bytes([1, 0, at, 1])), good)
+    yield steps(0, (EDIT, 1, bytes([1, 0, 6, 1])), good)
     yield steps(0, (ACT, 1, b"\4"), good, (ACT, 1, b"\4"), good, good)
     yield steps(0, good, (ACT, 1, b"\0\1\0\x40\2"), good, (ACT | MEND, 1, b"\0\1\0\x40\2"), good)
     yield steps(0, (REPLACE | MEND, 1, chain((8, bytes(32)), (10, nonce), (5, ids), (5, ids))), (LOSE, 0xff, b""))
@@ -296,7 +297,9 @@ def ppp_stage(codes, bodies, choices=(0, 1, 2, 4, 8, 0x10, 0x20, 0x40)):
         yield steps(choice, *[good] * 14, (ACT, 1, b"\0ip"), wait, good, good, (ACT, 1, b"\1"), good, wait)
     for code in codes:
         for i, body in enumerate(bodies):
-            yield steps(i & 1, (REPLACE | SAME_ID, 1, bytes([code, 1]) + body), good, good, good, (PACKET | SAME_ID, 1, bytes([code, 1]) + body), good, wait)
+            yield steps(i % 3, (REPLACE | SAME_ID, 1, bytes([code, 1]) + body), good, good, good, (PACKET | SAME_ID, 1, bytes([code, 1]) + body), good, wait)
+    for spoken in range(5):  # a Success that nobody has earned
+        yield steps(2, *[good] * spoken, (PACKET | SAME_ID, 1, b"\3\1S=" + b"0123456789ABCDEF" * 2 + b"01234567"), good, wait)
     for at in (4, 5, 8, 10):
         yield steps(0, (EDIT, 1, bytes([1, 0, at, 1])), good, (REPLAY, 1, b"\0"), (REPLAY, 1, b"\1\1\0\5\1"), *[good] * 8)
 
@@ -350,6 +353,7 @@ def whole_client():
         yield client(choice, 40, all_good, (ACT_CLIENT, 1, b"\4hello"), (ACT_GATEWAY | ALL, 1, b"\6hello"), all_good)
     for before in range(0, 30, 2):
         yield client(0, before, (edited, 1, flip), (LOSE | ALL, 0x20, b""), all_good, (LOSE | ALL, 0x80, b""))
+        yield client(0, before, (EDIT | ALL, 1, flip), all_good)
         yield client(4, before, (LOSE, 1, b""), (GENUINE | ALL, 0x40, b""), all_good)
     for before in (0, 5, 14, 40):
         for what in range(8):

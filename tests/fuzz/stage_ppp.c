@@ -58,7 +58,8 @@ static void take_event(struct stage *s, const struct ppp_event *ev, struct io *o
 {
 	struct answer answer = {
 		.yes = !s->say_no, .why = "nobody is there", .secret = slice_str(password)};
-	const bool proves = s->conf.auth == PPP_AUTH_MSCHAPV2;
+	const bool unproven = s->conf.auth == PPP_AUTH_MSCHAPV2 &&
+			      s->choice & (CHOICE_WRONG_PASSWORD | CHOICE_NO_PROOF);
 	struct ppp_status status;
 
 	switch (ev->kind) {
@@ -70,10 +71,11 @@ static void take_event(struct stage *s, const struct ppp_event *ev, struct io *o
 		ppp_get_status(s->p, &status);
 		fuzz_require(
 			status.up && status.authenticated && status.local.family == FAMILY_IPV4);
-		fuzz_require(!proves || !(s->choice & (CHOICE_WRONG_PASSWORD | CHOICE_NO_PROOF)));
+		fuzz_require(!unproven);
 		s->up = true;
 		break;
 	case PPP_EV_PROGRESS:
+		fuzz_require(!unproven || strcmp(ev->step, "auth") != 0);
 		s->reached |= s->what->after && strcmp(ev->step, s->what->after) == 0;
 		break;
 	case PPP_EV_DOWN:
@@ -289,7 +291,7 @@ static void configure(struct stage *s)
 	bool plain = s->choice & CHOICE_PLAIN;
 
 	s->conf = (struct ppp_conf){.user = slice_str("alice"),
-		.auth = s->what->methods,
+		.auth = s->what->methods[s->choice & CHOICE_SECOND ? 1 : 0],
 		.mru = plain ? 0 : 1400,
 		.want_dns = !plain,
 		.want_wins = !plain,

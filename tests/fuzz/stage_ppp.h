@@ -9,9 +9,9 @@
 
 struct stage_ppp {
 	uint16_t protocol;
-	const char *after; /* the PROGRESS that has been made, or NULL */
-	unsigned methods;  /* enum ppp_auth that the file allows, or-ed */
-	uint16_t asked[2]; /* what the gateway asks for, by the choice; see gateway.h */
+	const char *after;   /* the PROGRESS that has been made, or NULL */
+	unsigned methods[2]; /* by the choice: enum ppp_auth that the file allows, or-ed */
+	uint16_t asked[2];   /* and what the gateway asks for; see gateway.h */
 };
 
 void stage_ppp(const struct env *env, struct slice input, const struct stage_ppp *stage);
