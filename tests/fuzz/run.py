@@ -36,7 +36,7 @@ EDGES = re.compile(r"cov: (\d+)")
 GOALS = {"parser": 10**7, "stage": 10**6, "session": 10**6}
 LINES_GOAL = 95.0  # per cent, of parsers
 INPUT_MAX = {"parser": 4096, "stage": 1024, "session": 2048}  # octets: what still is quick
-TURN = 120  # seconds of a campaign between two entries in the record
+TURN = 300  # seconds of a campaign between two entries in the record
 CORPORA_MAX = 1500 * 1000  # octets of all corpora in the repository
 CORPUS_FILES_MAX = 200  # of a target's
 # One input is over in a millisecond: short stacks and a small quarantine do, and are quick.
@@ -170,7 +170,8 @@ def campaign(targets, args):
 
 
 def merge(target, build):
-    """Take what reaches code that the repository's corpus does not, the smallest inputs first."""
+    """Take what reaches code that the repository's corpus does not, the smallest inputs first. What
+    is too much goes again, the longest first; seeds and what once broke the target stay."""
     found = build / "corpus" / target.name
     if not found.is_dir():
         return
@@ -178,6 +179,11 @@ def merge(target, build):
     with open(build / f"{target.name}.merge.log", "wb") as log:
         subprocess.run([build / "bin" / target.name, "-merge=1", "-use_counters=0", f"-max_len={INPUT_MAX[target.kind]}",
                         "-timeout=5", target.corpus, found], stdout=log, stderr=log, check=True)
+    inputs = target.inputs()
+    merged = [path for path in inputs if not path.name.startswith(("seed-", "found-"))]
+    merged.sort(key=lambda path: path.stat().st_size, reverse=True)
+    for path in merged[:max(0, len(inputs) - CORPUS_FILES_MAX)]:
+        path.unlink()
 
 
 def lines_of(target, lcov, cover):
