@@ -36,7 +36,8 @@ EDGES = re.compile(r"cov: (\d+)")
 GOALS = {"parser": 10**7, "stage": 10**6, "session": 10**6}
 LINES_GOAL = 95.0  # per cent, of parsers
 INPUT_MAX = {"parser": 4096, "stage": 1024, "session": 2048}  # octets: what still is quick
-TURN = 300  # seconds of a campaign between two entries in the record
+INTERRUPTED = 72  # how libFuzzer ends when it is told to
+TURN = 120  # seconds of a campaign between two entries in the record
 CORPORA_MAX = 1500 * 1000  # octets of all corpora in the repository
 CORPUS_FILES_MAX = 200  # of a target's
 # One input is over in a millisecond: short stacks and a small quarantine do, and are quick.
@@ -108,7 +109,7 @@ class Run:
         """(did it pass?, executions, edges); what a failure looks like is shown."""
         text = self.log.read_text(errors="replace")
         executions, edges = EXECUTIONS.search(text), EDGES.findall(text)
-        passed = self.process.returncode == 0 and executions is not None
+        passed = self.process.returncode in (0, INTERRUPTED) and executions is not None
         if not passed:
             told = [line for line in text.splitlines() if not PROGRESS.match(line)]
             print(*told[-40:], sep="\n")
@@ -134,9 +135,10 @@ def run_all(targets, jobs, start, finish):
                 else:
                     results.append(verdict)
     finally:
-        for run in running:
-            run.process.kill()
+        for run in running:  # interrupted: what they have done counts
+            run.process.send_signal(signal.SIGINT)
             run.process.wait()
+            finish(run)
     return results
 
 
