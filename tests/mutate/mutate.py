@@ -1,0 +1,279 @@
+#!/usr/bin/env python3
+"""Removes the marked security checks one at a time and expects the suite to fail each time.
+
+    mutate.py [--jobs N] [NAME...]     all checks, or those of these names
+    mutate.py --unit [NAME...]         by the unit programs alone: a quick look, with more survivors
+    mutate.py --list                   name, place and form of every check
+
+A copy of the tree is built once, in build/mutate, with a switch in each check (marks.py); a check is
+removed by its name in VPND_MUTANT. By hand: VPND_MUTANT=NAME build/mutate/build/bin/test_PROGRAM.
+
+Tests run in the order of what they cost: the unit programs nearest to the check's file, the other unit
+programs, the simulation with few seeds, and, as root, the network tests for what is left of daemon/
+and cli/. What killed a check last time is tried first the next time.
+"""
+import argparse
+import concurrent.futures
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from typing import NamedTuple
+
+import marks
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+FOLDERS = ("base", "ike", "esp", "l2tp", "ppp", "daemon", "cli")
+WORK = ROOT / "build" / "mutate"
+SOURCE, BUILD, KILLERS = WORK / "src", WORK / "build", WORK / "killers.json"
+NOT_COPIED = shutil.ignore_patterns("build", ".git", "corpus", "__pycache__")
+SEEDS = "200"
+SKIPPED = 77
+PATIENCE, PATIENCE_TIMES = 30, 20  # seconds; times what a program takes with every check in place
+CASE = re.compile(r"\[  FAILED  \] (?:\w+: )?(\w+)|\[ RUN      \] (\w+)")
+# A check less may mean memory without end; that is a failure, not the end of this machine.
+SANITIZERS = {"ASAN_OPTIONS": "symbolize=0:hard_rss_limit_mb=2500", "UBSAN_OPTIONS": "symbolize=0"}
+
+
+class Marked(NamedTuple):
+    path: str
+    check: marks.Check
+
+    @property
+    def name(self):
+        return self.check.name
+
+
+def marked_checks():
+    found, wrong = [], []
+    for path in sorted(p for folder in FOLDERS for p in (ROOT / folder).glob("*.[ch]")):
+        name = path.relative_to(ROOT).as_posix()
+        for check in marks.checks_of(path.read_text()):
+            if isinstance(check, marks.Check):
+                found.append(Marked(name, check))
+            else:
+                wrong.append(f"{name}:{check[0]}: {check[1]}")
+    if wrong:
+        sys.exit("\n".join(wrong))
+    return found
+
+
+# ---- the instrumented build ---------------------------------------------------------------------
+
+def update(path, octets):
+    """Write what has changed only, so that ninja builds no more than that."""
+    if not path.exists() or path.read_bytes() != octets:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(octets)
+
+
+def copy_if_changed(source, target):
+    update(pathlib.Path(target), pathlib.Path(source).read_bytes())
+    shutil.copymode(source, target)
+
+
+def instrument(checks):
+    by_path = {}
+    for marked in checks:
+        by_path.setdefault(marked.path, []).append(marked.check)
+
+    def copy(source, target):
+        path = pathlib.Path(source).relative_to(ROOT).as_posix()
+        if path not in by_path:
+            return copy_if_changed(source, target)
+        text = marks.instrumented(pathlib.Path(source).read_text(), by_path[path])
+        update(pathlib.Path(target), text.encode())
+
+    shutil.copytree(ROOT, SOURCE, ignore=NOT_COPIED, copy_function=copy, dirs_exist_ok=True)
+    for path in list(SOURCE.rglob("*")):  # what the tree has no more
+        if path.is_file() and not (ROOT / path.relative_to(SOURCE)).exists():
+            path.unlink()
+
+
+def build(jobs):
+    flags = f"-w -include {SOURCE / HERE.relative_to(ROOT) / 'mutant.h'}"
+    commands = (["cmake", "--preset", "asan", "-B", str(BUILD), f"-DCMAKE_C_FLAGS={flags}"],
+                ["ninja", "-C", str(BUILD), "-j", str(jobs), "-k", "0"])
+    for command in commands:
+        done = subprocess.run(command, cwd=SOURCE, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        if done.returncode:
+            print(*done.stdout.splitlines()[-40:], sep="\n")
+            sys.exit("mutate: the instrumented tree does not build")
+
+
+# ---- the programs of the suite ------------------------------------------------------------------
+
+class Program:
+    """One ctest test."""
+    def __init__(self, described):
+        properties = {p["name"]: p["value"] for p in described.get("properties", [])}
+        self.name = described["name"]
+        self.command = described["command"]
+        self.tier = properties.get("LABELS", [""])[0]
+        self.directory = properties.get("WORKING_DIRECTORY", str(BUILD))
+        self.environment = dict(pair.split("=", 1) for pair in properties.get("ENVIRONMENT", []))
+        self.seconds = None  # with every check in place
+
+    def run(self, mutant=""):
+        """None: it passes. Else the case that failed, as far as it said so."""
+        environment = os.environ | SANITIZERS | self.environment | {
+            "VPND_MUTANT": mutant, "VPND_SIM_SEEDS": SEEDS}
+        limit = None if self.seconds is None else max(PATIENCE, PATIENCE_TIMES * self.seconds)
+        began = time.monotonic()
+        process = subprocess.Popen(
+            self.command, cwd=self.directory, env=environment, stdin=subprocess.DEVNULL, text=True,
+            errors="replace", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+        running.add(process)
+        try:
+            said, _ = process.communicate(timeout=limit)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            return "it does not end"
+        finally:
+            running.discard(process)
+        if process.returncode in (0, SKIPPED):
+            self.seconds = self.seconds or time.monotonic() - began
+            return None
+        return failed_case(said)
+
+
+running = set()
+
+
+def end_all(*_):
+    for process in list(running):
+        try:
+            os.killpg(process.pid, signal.SIGTERM)
+        except ProcessLookupError:
+            pass
+    os._exit(143)
+
+
+def failed_case(said):
+    """The first that failed, or that was running at the crash."""
+    last = ""
+    for match in CASE.finditer(said):
+        if match[1]:
+            return match[1]
+        last = match[2]
+    return last
+
+
+def programs_of(tiers):
+    shown = subprocess.run(
+        ["ctest", "--test-dir", str(BUILD), "--show-only=json-v1"], check=True, text=True, stdout=subprocess.PIPE)
+    programs = [Program(test) for test in json.loads(shown.stdout)["tests"]]
+    return [program for program in programs if program.tier in tiers]
+
+
+def expect_to_pass(programs, jobs):
+    """A suite that fails anyway would kill every mutant."""
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        failed = [f"{program.name} {case}" for program, case in zip(programs, pool.map(Program.run, programs))
+                  if case is not None]
+    if failed:
+        sys.exit("mutate: fails with every check in place: " + ", ".join(failed))
+
+
+def nearness(marked, program):
+    """How many words of their names a source file and a test have in common, from the first on."""
+    ours = re.split(r"[/_.]", marked.path)
+    if ours[0] == ours[1]:
+        ours = ours[1:]  # ike/ike_main.c
+    theirs = program.name.split("_")[1:]
+    best = 0
+    for words in (ours, ours[1:]):
+        n = 0
+        while n < min(len(words), len(theirs)) and words[n] == theirs[n]:
+            n += 1
+        best = max(best, n)
+    return best
+
+
+# ---- one mutant ---------------------------------------------------------------------------------
+
+def kill(marked, programs, killers):
+    """The program and the case that noticed, or None."""
+    def order(program):
+        return (program.name != killers.get(marked.name), program.tier != "unit",
+                -nearness(marked, program), program.seconds)
+    for program in sorted(programs, key=order):
+        case = program.run(marked.name)
+        if case is not None:
+            killers[marked.name] = program.name
+            return program.name, case
+    return None
+
+
+def hunt(checks, programs, killers, jobs):
+    """{name: (program, case) or None}, with a line for each as it comes."""
+    results, lock = {}, threading.Lock()
+
+    def one(marked):
+        verdict = kill(marked, programs, killers)
+        with lock:
+            results[marked.name] = verdict
+            print(f"{len(results):4} of {len(checks)}  {line_of(marked, verdict)}", flush=True)
+            KILLERS.write_text(json.dumps(killers, indent=1, sort_keys=True))
+
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        list(pool.map(one, checks))
+    return results
+
+
+def line_of(marked, verdict):
+    killer = f"{verdict[0]}: {verdict[1]}".rstrip(": ") if verdict else "NOBODY NOTICED"
+    return f"{marked.name:27} {marked.path}:{marked.check.line}  {killer}"
+
+
+def chosen(checks, names):
+    unknown = set(names) - {marked.name for marked in checks}
+    if unknown:
+        sys.exit(f"mutate: no check {sorted(unknown)[0]}")
+    return [marked for marked in checks if not names or marked.name in names]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1))
+    parser.add_argument("--unit", action="store_true")
+    parser.add_argument("--list", action="store_true")
+    parser.add_argument("names", nargs="*")
+    args = parser.parse_args()
+    signal.signal(signal.SIGTERM, end_all)
+    everything = marked_checks()
+    checks = chosen(everything, args.names)
+    if args.list:
+        for marked in checks:
+            print(f"{marked.name:27} {marked.check.form:13} {marked.path}:{marked.check.line}")
+        return
+    print(f"building {SOURCE.relative_to(ROOT)} with {len(everything)} switches", flush=True)
+    instrument(everything)
+    build(args.jobs)
+    killers = json.loads(KILLERS.read_text()) if KILLERS.exists() else {}
+    quick = programs_of(("unit",) if args.unit else ("unit", "sim"))
+    net = [] if args.unit else programs_of(("net",))
+    expect_to_pass(quick, args.jobs)
+    by_net = [m for m in checks if killers.get(m.name, "").startswith("net_") and net and os.geteuid() == 0]
+    results = hunt([m for m in checks if m not in by_net], quick, killers, args.jobs)
+    left = by_net + [m for m in checks if m.path.startswith(("daemon/", "cli/")) and not results.get(m.name, True)]
+    if left and net and os.geteuid() == 0:
+        print(f"{len(left)} left for the network tests", flush=True)
+        expect_to_pass(net, 1)
+        results |= hunt(left, net, killers, 1)
+    missed = [marked for marked in checks if not results[marked.name]]
+    print(*(line_of(marked, results[marked.name]) for marked in checks), sep="\n")
+    print(f"figure: {len(missed)} of {len(checks)} checks missed when removed")
+    sys.exit(1 if missed else 0)
+
+
+if __name__ == "__main__":
+    main()
