@@ -18,7 +18,7 @@ struct ip ip_of(enum family family, struct slice octets)
 {
 	struct ip ip = {.family = family};
 
-	if (octets.n == 0 || ip_len(&ip) != octets.n)
+	if (octets.n == 0 || ip_len(&ip) != octets.n /* check: address-length */)
 		return (struct ip){.family = FAMILY_NONE};
 	memcpy(ip.b, octets.p, octets.n);
 	return ip;
@@ -62,7 +62,7 @@ bool prefix_parse(const char *text, struct prefix *p)
 	size_t n = slash ? (size_t)(slash - text) : strlen(text);
 	uint64_t bits;
 
-	if (n >= sizeof(address))
+	if (n >= sizeof(address)) /* check: prefix-room */
 		return false;
 	memcpy(address, text, n);
 	address[n] = 0;
@@ -72,7 +72,7 @@ bool prefix_parse(const char *text, struct prefix *p)
 	if (slash && !str_uint(slash + 1, 0, bits, &bits))
 		return false;
 	p->len = (uint8_t)bits;
-	return host_bits_zero(&p->ip, p->len);
+	return host_bits_zero(&p->ip, p->len) /* check: prefix-host-bits */;
 }
 
 const char *ip_text(const struct ip *ip, char *to)
@@ -107,9 +107,12 @@ bool ip_is_unicast(const struct ip *ip)
 	static const uint8_t zero[16];
 
 	if (ip->family == FAMILY_IPV4)
-		return ip->b[0] != 0 && ip->b[0] != 127 && ip->b[0] < 224;
+		return ip->b[0] != 0 /* check: address-not-zero */ &&
+		       ip->b[0] != 127 /* check: address-not-loopback */ &&
+		       ip->b[0] < 224 /* check: address-not-multicast */;
 	if (ip->family == FAMILY_IPV6)
-		return ip->b[0] != 0xff && memcmp(ip->b, zero, 16) != 0 &&
-		       memcmp(ip->b, loopback6, 16) != 0;
+		return ip->b[0] != 0xff /* check: address6-not-multicast */ &&
+		       memcmp(ip->b, zero, 16) != 0 /* check: address6-not-zero */ &&
+		       memcmp(ip->b, loopback6, 16) != 0 /* check: address6-not-loopback */;
 	return false;
 }

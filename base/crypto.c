@@ -81,7 +81,8 @@ bool crypto_has_hash(const struct crypto *c, enum hash hash)
 
 bool crypto_hash(struct crypto *c, enum hash hash, const struct slice *parts, size_t n, uint8_t *to)
 {
-	if (!c->hash[hash] || EVP_DigestInit_ex2(c->hash_ctx, c->hash[hash], NULL) != 1)
+	if (!c->hash[hash] /* check: hash-present */ ||
+		EVP_DigestInit_ex2(c->hash_ctx, c->hash[hash], NULL) != 1)
 		return false;
 	for (size_t i = 0; i < n; i++)
 		if (EVP_DigestUpdate(c->hash_ctx, parts[i].p, parts[i].n) != 1)

@@ -94,8 +94,9 @@ static bool modp_agree(const struct dh *dh, struct slice peer, uint8_t *to)
 {
 	BIGNUM *y = BN_bin2bn(peer.p, (int)peer.n, NULL), *last = BN_dup(dh->p);
 	/* 1 < y < p - 1: 0, 1 and p - 1 would put the secret into a group of one or two. */
-	bool ok = y && last && BN_sub_word(last, 1) == 1 && BN_cmp(y, BN_value_one()) > 0 &&
-		  BN_cmp(y, last) < 0 && modp_power(dh, y, to);
+	bool ok = y && last && BN_sub_word(last, 1) == 1 &&
+		  BN_cmp(y, BN_value_one()) > 0 /* check: dh-above-one */ &&
+		  BN_cmp(y, last) < 0 /* check: dh-below-last */ && modp_power(dh, y, to);
 
 	BN_free(y);
 	BN_free(last);
@@ -130,9 +131,11 @@ static bool ecp_agree(const struct dh *dh, struct slice peer, uint8_t *to)
 	BIGNUM *x = BN_bin2bn(peer.p, len, NULL), *y = BN_bin2bn(peer.p + len, len, NULL);
 	/* set_affine_coordinates fails for a point off the curve, but reduces what is too large. */
 	const BIGNUM *p = EC_GROUP_get0_field(dh->ec);
-	bool ok = point && x && y && BN_cmp(x, p) < 0 && BN_cmp(y, p) < 0 &&
-		  EC_POINT_set_affine_coordinates(dh->ec, point, x, y, NULL) == 1 &&
-		  ecp_multiply(dh, point, false, to);
+	bool ok = point && x && y && BN_cmp(x, p) < 0 /* check: dh-x-in-field */ &&
+		  BN_cmp(y, p) < 0 /* check: dh-y-in-field */ &&
+		  EC_POINT_set_affine_coordinates(dh->ec, point, x, y, NULL) ==
+			  1 /* check: dh-on-curve */
+		  && ecp_multiply(dh, point, false, to);
 
 	BN_free(x);
 	BN_free(y);
@@ -229,7 +232,8 @@ struct dh *dh_new(const struct env *env, enum dh_group group)
 	if (!row)
 		return NULL;
 	env_random(env, x, row->private_len);
-	x[0] |= row->kind == KIND_MODP ? 0x80 : 0; /* never a short exponent */
+	/* never a short exponent */
+	x[0] |= row->kind == KIND_MODP ? 0x80 : 0; /* check: dh-long-exponent */
 	dh = dh_of(env->crypto, group, slice(x, row->private_len));
 	wipe(x, sizeof(x));
 	return dh;
@@ -266,7 +270,7 @@ bool dh_public_pad(enum dh_group group, struct slice peer, uint8_t *to)
 	if (!row || peer.n > row->public_len)
 		return false;
 	missing = row->public_len - peer.n;
-	if (missing > (row->kind == KIND_MODP ? MISSING_ZEROS : 0))
+	if (missing > (row->kind == KIND_MODP ? MISSING_ZEROS : 0)) /* check: dh-pad-shorter */
 		return false;
 	memset(to, 0, missing);
 	memcpy(to + missing, peer.p, peer.n);
@@ -275,7 +279,7 @@ bool dh_public_pad(enum dh_group group, struct slice peer, uint8_t *to)
 
 bool dh_agree(const struct dh *dh, struct slice peer, uint8_t *to)
 {
-	if (peer.n != dh->row->public_len)
+	if (peer.n != dh->row->public_len) /* check: dh-length */
 		return false;
 	switch (dh->row->kind) {
 	case KIND_MODP:

@@ -52,9 +52,10 @@ static const EVP_CIPHER *cipher_of(const struct crypto *c, const struct esp_suit
 static bool has_auth(const struct crypto *c, const struct esp_suite *suite)
 {
 	if (suite->cipher == ESP_AES_GCM)
-		return suite->icv_len == GCM_TAG;
+		return suite->icv_len == GCM_TAG /* check: esp-gcm-tag-length */;
 	for (size_t i = 0; i < sizeof(auths) / sizeof(auths[0]); i++)
-		if (auths[i].hash == suite->auth && auths[i].icv_len == suite->icv_len)
+		if (auths[i].hash == suite->auth &&
+			auths[i].icv_len == suite->icv_len /* check: esp-icv-length */)
 			return crypto_has_hash(c, suite->auth);
 	return false;
 }
@@ -111,7 +112,7 @@ void crypto_esp_free(struct crypto_esp *e)
 	EVP_CIPHER_CTX_free(e->cipher);
 	EVP_MAC_CTX_free(e->mac);
 	mb_key_free(e->mb);
-	wipe(e, sizeof(*e));
+	wipe(e, sizeof(*e)); /* check: esp-salt-wipe */
 	free(e);
 }
 
@@ -169,7 +170,9 @@ static enum crypto_esp_result open_gcm(
 	if (!gcm_text(e, job, part) ||
 		EVP_CIPHER_CTX_ctrl(e->cipher, EVP_CTRL_AEAD_SET_TAG, GCM_TAG, part->icv) != 1)
 		return CRYPTO_ESP_FAILED;
-	return EVP_CipherFinal_ex(e->cipher, none, &len) == 1 ? CRYPTO_ESP_OK : CRYPTO_ESP_FORGED;
+	return EVP_CipherFinal_ex(e->cipher, none, &len) == 1 /* check: esp-gcm-tag */
+		       ? CRYPTO_ESP_OK
+		       : CRYPTO_ESP_FORGED;
 }
 
 static enum crypto_esp_result seal_one(struct crypto_esp *e, const struct crypto_esp_job *job)
@@ -191,7 +194,7 @@ static enum crypto_esp_result open_one(struct crypto_esp *e, const struct crypto
 
 	if (!e->mac)
 		return open_gcm(e, job, &part);
-	if (!crypto_esp_icv_fits(e, job->packet, job->len, e->suite.icv_len))
+	if (!crypto_esp_icv_fits(e, job->packet, job->len, e->suite.icv_len)) /* check: esp-icv */
 		return CRYPTO_ESP_FORGED;
 	return cbc(e, &part) ? CRYPTO_ESP_OK : CRYPTO_ESP_FAILED;
 }
@@ -211,7 +214,8 @@ static bool length_fits(const struct crypto_esp *e, size_t len)
 {
 	size_t around = CRYPTO_ESP_HEAD + esp_iv_len(&e->suite) + e->suite.icv_len;
 
-	return len > around && len <= INT32_MAX && (len - around) % e->block == 0;
+	return len > around /* check: esp-length-least */ && len <= INT32_MAX &&
+	       (len - around) % e->block == 0 /* check: esp-whole-blocks */;
 }
 
 /* The jobs that have a length of this suite, as a mask; the others have their result. */

@@ -180,7 +180,7 @@ void mb_key_free(struct mb_key *k)
 {
 	if (!k)
 		return;
-	wipe(k, sizeof(*k));
+	wipe(k, sizeof(*k)); /* check: esp-batch-key-wipe */
 	free(k);
 }
 
@@ -227,7 +227,8 @@ static enum crypto_esp_result verdict(
 	const struct mb_key *k, const struct crypto_esp_job *job, const uint8_t *tag)
 {
 	size_t n = k->suite.icv_len;
-	bool equal = secret_equal(slice(tag, n), slice(esp_parts(&k->suite, job).icv, n));
+	bool equal = secret_equal(
+		slice(tag, n), slice(esp_parts(&k->suite, job).icv, n)) /* check: esp-batch-icv */;
 
 	return equal ? CRYPTO_ESP_OK : CRYPTO_ESP_FORGED;
 }

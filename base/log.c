@@ -81,7 +81,7 @@ void log_stranger(struct log *log, msec now, const char *layer, const char *fmt,
 		log->quiet_since = now;
 		log->strangers = 0;
 	}
-	if (log->strangers++ >= STRANGERS_A_MINUTE)
+	if (log->strangers++ >= STRANGERS_A_MINUTE) /* check: log-stranger-rate */
 		return;
 	va_start(args, fmt);
 	emit(log, LOG_LEVEL_WARN, layer, fmt, args);

@@ -101,7 +101,7 @@ static void buf_put(struct pktbuf *b)
 
 	pool->live--;
 	if (b->secret)
-		explicit_bzero(b->octets, octets_of[b->size]);
+		explicit_bzero(b->octets, octets_of[b->size]); /* check: packet-wipe */
 	if (pool->kept[b->size] >= keep[b->size]) {
 		free(b);
 		return;
@@ -136,7 +136,7 @@ static void view_put(struct pkt_pool *pool, struct pkt *p)
 
 struct pkt *pkt_new(struct pkt_pool *pool, size_t room)
 {
-	if (room > PKT_LARGE - PKT_ROOM)
+	if (room > PKT_LARGE - PKT_ROOM) /* check: packet-size */
 		return NULL;
 	struct pkt *p = view_get(pool);
 	if (!p)
@@ -162,7 +162,7 @@ struct pkt *pkt_new_ctl(struct pkt_pool *pool, size_t room)
 	struct pkt *p = pkt_new(pool, room);
 
 	if (p)
-		pkt_mark_secret(p);
+		pkt_mark_secret(p); /* check: packet-control-secret */
 	return p;
 }
 

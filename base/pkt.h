@@ -89,7 +89,7 @@ void pkt_mark_secret(struct pkt *p);
 /* n octets in front; they become the new beginning. NULL and nothing changed if there is no room. */
 static inline uint8_t *pkt_push(struct pkt *p, size_t n)
 {
-	if (n > (size_t)(p->data - p->floor))
+	if (n > (size_t)(p->data - p->floor)) /* check: packet-push-room */
 		return NULL;
 	p->data -= n;
 	p->len += n;
@@ -99,7 +99,7 @@ static inline uint8_t *pkt_push(struct pkt *p, size_t n)
 /* Drop n octets at the front; false and nothing changed if there are fewer. */
 static inline bool pkt_pull(struct pkt *p, size_t n)
 {
-	if (n > p->len)
+	if (n > p->len) /* check: packet-pull-length */
 		return false;
 	p->data += n;
 	p->len -= n;
@@ -111,7 +111,7 @@ static inline uint8_t *pkt_put(struct pkt *p, size_t n)
 {
 	uint8_t *at = p->data + p->len;
 
-	if (n > (size_t)(p->ceil - at))
+	if (n > (size_t)(p->ceil - at)) /* check: packet-put-room */
 		return NULL;
 	p->len += n;
 	return at;
@@ -120,7 +120,7 @@ static inline uint8_t *pkt_put(struct pkt *p, size_t n)
 /* Cut to len octets; false and nothing changed if there are fewer. */
 static inline bool pkt_trim(struct pkt *p, size_t len)
 {
-	if (len > p->len)
+	if (len > p->len) /* check: packet-trim-length */
 		return false;
 	p->len = len;
 	return true;

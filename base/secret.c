@@ -19,7 +19,7 @@ bool secret_set(struct secret *x, struct slice s)
 void secret_clear(struct secret *x)
 {
 	if (x->p)
-		wipe(x->p, x->n);
+		wipe(x->p, x->n); /* check: secret-wipe */
 	free(x->p);
 	*x = (struct secret){0};
 }
@@ -33,7 +33,7 @@ bool secret_equal(struct slice a, struct slice b)
 {
 	uint8_t differ = 0;
 
-	if (a.n != b.n)
+	if (a.n != b.n) /* check: secret-length */
 		return false;
 	for (size_t i = 0; i < a.n; i++) {
 		differ |= (uint8_t)(a.p[i] ^ b.p[i]);

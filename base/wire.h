@@ -29,7 +29,7 @@ static inline struct slice slice_str(const char *s)
 /* Not for secrets: see secret_equal(). */
 static inline bool slice_equal(struct slice a, struct slice b)
 {
-	return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+	return a.n == b.n /* check: slice-length */ && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
 }
 
 /* ---- reading ---- */
@@ -54,7 +54,8 @@ static inline size_t rd_left(const struct rd *r)
 /* The next n octets as a slice, or an empty one if there are fewer. */
 static inline struct slice rd_take(struct rd *r, size_t n)
 {
-	if (r->bad || n > (size_t)(r->end - r->p)) {
+	if (r->bad /* check: reader-sticky */ ||
+		n > (size_t)(r->end - r->p) /* check: reader-bounds */) {
 		r->bad = true;
 		return slice(NULL, 0);
 	}
@@ -144,7 +145,7 @@ static inline struct slice wr_slice(const struct wr *w)
 /* Room for n octets, to be filled by the caller; NULL if they do not fit. */
 static inline uint8_t *wr_room(struct wr *w, size_t n)
 {
-	if (w->bad || n > (size_t)(w->end - w->p)) {
+	if (w->bad || n > (size_t)(w->end - w->p) /* check: writer-bounds */) {
 		w->bad = true;
 		return NULL;
 	}
@@ -211,7 +212,7 @@ static inline void wr_close16(struct wr *w, size_t mark, size_t from)
 {
 	size_t n = wr_len(w) - from;
 
-	if (w->bad || n > UINT16_MAX) {
+	if (w->bad || n > UINT16_MAX /* check: writer-field-16 */) {
 		w->bad = true;
 		return;
 	}

@@ -33,7 +33,7 @@ static void wiping_free(void *p)
 	if (!b)
 		return;
 	b--;
-	wipe(b + 1, b->size);
+	wipe(b + 1, b->size); /* check: json-wipe */
 	free(b);
 }
 
@@ -49,7 +49,7 @@ static bool flag(const json_t *message, const char *name, bool *ok)
 {
 	const json_t *value = json_object_get(message, name);
 
-	if (value && !json_is_boolean(value))
+	if (value && !json_is_boolean(value)) /* check: varlink-flag-type */
 		*ok = false;
 	return json_is_true(value);
 }
@@ -60,7 +60,7 @@ static json_t *parameters_of(const json_t *message, bool *ok)
 
 	if (json_is_null(value))
 		return NULL;
-	if (value && !json_is_object(value))
+	if (value && !json_is_object(value)) /* check: varlink-parameters-type */
 		*ok = false;
 	return value;
 }
@@ -73,9 +73,10 @@ bool varlink_call_of(const json_t *message, struct varlink_call *call)
 	call->parameters = parameters_of(message, &ok);
 	call->more = flag(message, "more", &ok);
 	call->oneway = flag(message, "oneway", &ok);
-	if (flag(message, "upgrade", &ok) || (call->more && call->oneway))
+	if (flag(message, "upgrade", &ok) ||
+		(call->more && call->oneway) /* check: varlink-more-or-oneway */)
 		return false;
-	return ok && call->method;
+	return ok && call->method /* check: varlink-method */;
 }
 
 bool varlink_reply_of(const json_t *message, struct varlink_reply *reply)
@@ -132,7 +133,7 @@ ssize_t varlink_read(struct varlink_in *in, int fd)
 		in->p = malloc(VARLINK_MESSAGE_MAX);
 	if (!in->p)
 		return -ENOMEM;
-	if (in->n == VARLINK_MESSAGE_MAX)
+	if (in->n == VARLINK_MESSAGE_MAX) /* check: varlink-message-in */
 		return -EMSGSIZE;
 	do
 		got = recv(fd, in->p + in->n, VARLINK_MESSAGE_MAX - in->n, 0);
@@ -155,8 +156,8 @@ int varlink_next(struct varlink_in *in, json_t **message)
 	*message = json_loadb((const char *)in->p, len, JSON_REJECT_DUPLICATES, NULL);
 	memmove(in->p, in->p + used, in->n - used);
 	in->n -= used;
-	wipe(in->p + in->n, used);
-	if (json_is_object(*message))
+	wipe(in->p + in->n, used); /* check: varlink-taken-wipe */
+	if (json_is_object(*message) /* check: varlink-object */)
 		return 1;
 	json_decref(*message);
 	*message = NULL;
@@ -172,7 +173,7 @@ bool varlink_in_half(const struct varlink_in *in)
 void varlink_in_clear(struct varlink_in *in)
 {
 	if (in->p)
-		wipe(in->p, in->n);
+		wipe(in->p, in->n); /* check: varlink-in-wipe */
 	free(in->p);
 	*in = (struct varlink_in){0};
 }
@@ -185,7 +186,7 @@ static int make_room(struct varlink_out *out, size_t more)
 	size_t room = out->room ? out->room : 4096;
 	uint8_t *p;
 
-	if (out->n + more > VARLINK_QUEUE_MAX)
+	if (out->n + more > VARLINK_QUEUE_MAX) /* check: varlink-queue */
 		return -ENOBUFS;
 	if (out->n + more <= out->room)
 		return 0;
@@ -196,7 +197,7 @@ static int make_room(struct varlink_out *out, size_t more)
 		return -ENOMEM;
 	if (out->p) {
 		memcpy(p, out->p, out->n);
-		wipe(out->p, out->room);
+		wipe(out->p, out->room); /* check: varlink-moved-wipe */
 		free(out->p);
 	}
 	out->p = p;
@@ -218,7 +219,7 @@ static int put(struct varlink_out *out, const json_t *message)
 
 	if (len == 0)
 		return -ENOMEM;
-	if (len + 1 > VARLINK_MESSAGE_MAX)
+	if (len + 1 > VARLINK_MESSAGE_MAX) /* check: varlink-message-out */
 		return -EMSGSIZE;
 	if (len + 1 > out->room - out->n) {
 		err = make_room(out, len + 1);
@@ -251,7 +252,7 @@ int varlink_write(struct varlink_out *out, int fd)
 			return errno == EAGAIN ? 1 : -errno;
 		out->n -= (size_t)sent;
 		memmove(out->p, out->p + sent, out->n);
-		wipe(out->p + out->n, (size_t)sent);
+		wipe(out->p + out->n, (size_t)sent); /* check: varlink-sent-wipe */
 	}
 	return 0;
 }
@@ -259,7 +260,7 @@ int varlink_write(struct varlink_out *out, int fd)
 void varlink_out_clear(struct varlink_out *out)
 {
 	if (out->p)
-		wipe(out->p, out->room);
+		wipe(out->p, out->room); /* check: varlink-out-wipe */
 	free(out->p);
 	*out = (struct varlink_out){0};
 }

@@ -34,7 +34,7 @@ void conf_errors_add(struct conf_errors *e, const char *file, unsigned line, con
 {
 	va_list args;
 
-	if (e->n++ >= CONF_ERRORS_MAX)
+	if (e->n++ >= CONF_ERRORS_MAX) /* check: conf-errors-room */
 		return;
 
 	struct conf_error *to = &e->at[e->n - 1];
@@ -67,8 +67,10 @@ bool conf_name_ok(const char *name)
 	size_t n = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 				"0123456789._-");
 
-	return n > 0 && n <= CONF_NAME_MAX && name[n] == 0 && strcmp(name, ".") != 0 &&
-	       strcmp(name, "..") != 0;
+	return n > 0 && n <= CONF_NAME_MAX /* check: name-length */ &&
+	       name[n] == 0 /* check: name-letters */ &&
+	       strcmp(name, ".") != 0 /* check: name-dot */ &&
+	       strcmp(name, "..") != 0 /* check: name-dot-dot */;
 }
 
 int conf_key_find(const char *name)
@@ -231,7 +233,7 @@ bool conf_take(struct conf *c, size_t i, struct slice value, const char *file, u
 	wrong = slice(text, value.n);
 	if (!conf_value(c, key, slice(text, value.n), &wrong)) {
 		conf_expected(i, expected);
-		if (key->type == CONF_SECRET)
+		if (key->type == CONF_SECRET) /* check: conf-error-secret */
 			conf_errors_add(errors, file, line, key->name, "expected %s", expected);
 		else
 			conf_errors_add(errors, file, line, key->name, "\"%s\": expected %s",
@@ -306,7 +308,7 @@ bool conf_set(struct conf *c, const char *key, struct slice value, bool trusted,
 	}
 	bool names_file = conf_keys[i].type == CONF_PATH || conf_keys[i].type == CONF_CREDENTIAL;
 
-	if (names_file && !trusted) {
+	if (names_file && !trusted) { /* check: conf-trusted-path */
 		conf_errors_add(errors, inline_file, 0, key,
 			"only root may name files and credentials; give the contents instead");
 		return false;
@@ -332,7 +334,7 @@ bool conf_give(struct conf *c, const char *key, struct slice value, struct conf_
 {
 	int i = conf_key_find(key);
 
-	if (i < 0 || conf_keys[i].type != CONF_SECRET) {
+	if (i < 0 || conf_keys[i].type != CONF_SECRET /* check: conf-given-secret */) {
 		char escaped[STR_ESCAPED];
 
 		conf_errors_add(errors, inline_file, 0, str_escape(slice_str(key), escaped),
@@ -370,7 +372,7 @@ static void check_rivals(const struct conf *c, const char *file, struct conf_err
 
 			if (!c->given[i])
 				continue;
-			if (first)
+			if (first) /* check: conf-rivals */
 				conf_errors_add(errors, file, c->line[i], conf_keys[i].name,
 					"contradicts %s; expected one of the two", first);
 			else
@@ -424,7 +426,7 @@ static bool decode(struct slice text, int encoding, uint8_t *to, size_t room, si
 	memcpy(hex, text.p, text.n);
 	hex[text.n] = 0;
 	ok = str_unhex(hex, to, room, n);
-	wipe(hex, sizeof(hex));
+	wipe(hex, sizeof(hex)); /* check: psk-hex-wipe */
 	return ok;
 }
 
@@ -445,7 +447,7 @@ bool conf_decode_psk(struct conf *c, const char *file, struct conf_errors *error
 							: "base64 with its padding");
 	else if (!secret_set(&c->psk, slice(octets, n)))
 		ok = false;
-	wipe(octets, sizeof(octets));
+	wipe(octets, sizeof(octets)); /* check: psk-octets-wipe */
 	return ok;
 }
 
@@ -453,7 +455,7 @@ const char *conf_text(const struct conf *c, size_t i)
 {
 	const struct conf_key *key = &conf_keys[i];
 
-	if (key->type == CONF_SECRET)
+	if (key->type == CONF_SECRET) /* check: conf-hidden */
 		return c->given[i] ? "<hidden>" : "";
 	if (c->given[i])
 		return c->text[i];

@@ -51,7 +51,7 @@ static const char *unquote(struct slice value, uint8_t *to, size_t *n)
 	}
 	if (i == value.n)
 		return "expected a closing \"";
-	if (i + 1 != value.n)
+	if (i + 1 != value.n) /* check: conf-quote-end */
 		return "expected nothing after the closing \"";
 	return NULL;
 }
@@ -72,7 +72,7 @@ static void read_value(struct reader *r, size_t key, struct slice value)
 		complain(r, conf_keys[key].name, problem);
 	else
 		conf_take(r->conf, key, slice(octets, n), r->file, r->line, r->errors);
-	wipe(octets, sizeof(octets));
+	wipe(octets, sizeof(octets)); /* check: conf-value-wipe */
 }
 
 static void read_setting(struct reader *r, struct slice name, struct slice value)
@@ -84,7 +84,7 @@ static void read_setting(struct reader *r, struct slice name, struct slice value
 	key = conf_key_find(text);
 	if (key < 0)
 		conf_unknown_key(r->file, r->line, text, r->errors);
-	else if (r->conf->given[key])
+	else if (r->conf->given[key]) /* check: conf-key-twice */
 		conf_errors_add(r->errors, r->file, r->line, text,
 			"given twice; the first is on line %u", r->conf->line[key]);
 	else
@@ -112,7 +112,7 @@ static void read_line(struct reader *r, struct slice line)
 /* What no line of a text file of ours has. NULL when all is well. */
 static const char *foreign_octet(struct slice line)
 {
-	if (line.n > CONF_LINE_MAX)
+	if (line.n > CONF_LINE_MAX) /* check: conf-line-length */
 		return "the line is too long; expected at most 4096 octets";
 	if (line.n && memchr(line.p, 0, line.n))
 		return "a NUL octet; expected text";
@@ -127,7 +127,7 @@ bool conf_read(struct conf *c, const char *file, struct slice text, struct conf_
 	size_t before = errors->n;
 	struct rd in = rd_of(text);
 
-	if (text.n > CONF_FILE_MAX) {
+	if (text.n > CONF_FILE_MAX) { /* check: conf-file-size */
 		conf_errors_add(errors, file, 0, "", "too large; expected at most 64 KiB");
 		return false;
 	}

@@ -54,7 +54,7 @@ static int word_index(const char *words, struct slice value)
 /* A part of a list as a string; false when it is longer than any legal part. */
 static bool part_text(struct slice part, char *to, size_t room)
 {
-	if (part.n == 0 || part.n >= room || memchr(part.p, 0, part.n))
+	if (part.n == 0 || part.n >= room /* check: list-part-room */ || memchr(part.p, 0, part.n))
 		return false;
 	memcpy(to, part.p, part.n);
 	to[part.n] = 0;
@@ -72,20 +72,25 @@ static size_t utf8_len(const uint8_t *p, size_t left)
 		   : p[0] >> 3 == 30 ? 4
 				     : 0;
 
-	if (n == 0 || n > left)
+	if (n == 0 || n > left /* check: conf-utf8-bounds */)
 		return 0;
 
 	uint32_t code = n == 1 ? p[0] : p[0] & (0x7fu >> n);
 
 	for (size_t i = 1; i < n; i++) {
-		if (p[i] >> 6 != 2)
+		if (p[i] >> 6 != 2) /* check: conf-utf8-continuation */
 			return 0;
 		code = code << 6 | (p[i] & 0x3f);
 	}
 	bool control = code < 0x20 || (code >= 0x7f && code < 0xa0);
 	bool surrogate = code >= 0xd800 && code < 0xe000;
 
-	return control || surrogate || code < least[n] || code > 0x10ffff ? 0 : n;
+	return control /* check: conf-utf8-control */ ||
+			       surrogate /* check: conf-utf8-surrogate */ ||
+			       code < least[n] /* check: conf-utf8-shortest */ ||
+			       code > 0x10ffff /* check: conf-utf8-last */
+		       ? 0
+		       : n;
 }
 
 bool conf_utf8(struct slice text)
@@ -110,7 +115,8 @@ static bool is_alnum(uint8_t c)
 /* One label of a host name. Underscores are not in RFC 1123, but in the field. */
 static bool label_ok(struct slice label)
 {
-	if (label.n == 0 || label.n > 63 || label.p[0] == '-' || label.p[label.n - 1] == '-')
+	if (label.n == 0 || label.n > 63 || label.p[0] == '-' /* check: host-label-dash */ ||
+		label.p[label.n - 1] == '-')
 		return false;
 	for (size_t i = 0; i < label.n; i++)
 		if (!is_alnum(label.p[i]) && label.p[i] != '-' && label.p[i] != '_')
@@ -133,21 +139,22 @@ static bool host_ok(const char *text)
 	struct ip ip;
 
 	if (ip_parse(text, &ip))
-		return ip_is_unicast(&ip);
+		return ip_is_unicast(&ip) /* check: host-unicast */;
 	if (rest.n > 1 && rest.p[rest.n - 1] == '.')
 		rest.n--;
 	while (next_part(&rest, '.', &label))
 		if (!label_ok(label))
 			return false;
-	return !all_digits(label);
+	return !all_digits(label) /* check: host-number */;
 }
 
 static bool interface_ok(struct slice name)
 {
-	if (word_index(".|..|lo|all|default", name) >= 0)
+	if (word_index(".|..|lo|all|default", name) >= 0) /* check: interface-reserved */
 		return false;
 	for (size_t i = 0; i < name.n; i++)
-		if (!is_alnum(name.p[i]) && !strchr("._-", name.p[i]))
+		if (!is_alnum(name.p[i]) &&
+			!strchr("._-", name.p[i])) /* check: interface-letters */
 			return false;
 	return true;
 }
@@ -158,7 +165,8 @@ static bool text_ok(const struct conf_key *key, struct slice value, struct slice
 	struct ike_proposals scratch = {0};
 	const char *suite = NULL;
 
-	if (value.n < key->min || (key->max && value.n > key->max) || !conf_utf8(value))
+	if (value.n < key->min || (key->max && value.n > key->max) /* check: conf-text-length */ ||
+		!conf_utf8(value) /* check: conf-text-utf8 */)
 		return false;
 	switch (key->type) {
 	case CONF_TEXT:
@@ -166,9 +174,9 @@ static bool text_ok(const struct conf_key *key, struct slice value, struct slice
 	case CONF_HOST:
 		return host_ok(text);
 	case CONF_PATH:
-		return text[0] == '/';
+		return text[0] == '/' /* check: conf-path-absolute */;
 	case CONF_CREDENTIAL:
-		return conf_name_ok(text);
+		return conf_name_ok(text) /* check: conf-credential-name */;
 	case CONF_INTERFACE:
 		return interface_ok(value);
 	case CONF_TIER:
@@ -232,7 +240,7 @@ static bool seconds(const struct conf_key *key, struct slice value, uint32_t *to
 	if (!part_text(value, digits, sizeof(digits)) || !str_uint(digits, 0, UINT32_MAX, &v))
 		return false;
 	v *= unit;
-	if (v < key->min || v > key->max)
+	if (v < key->min || v > key->max) /* check: conf-seconds-range */
 		return false;
 	*to = (uint32_t)v;
 	return true;
@@ -244,7 +252,7 @@ static bool hex32(struct slice s, uint32_t *to)
 	uint8_t octets[4] = {0};
 	size_t n;
 
-	if (s.n < 3 || s.n > 10 || s.p[0] != '0' || s.p[1] != 'x')
+	if (s.n < 3 || s.n > 10 /* check: mark-digits-room */ || s.p[0] != '0' || s.p[1] != 'x')
 		return false;
 	memset(text, '0', 8);
 	memcpy(text + 10 - s.n, s.p + 2, s.n - 2);
@@ -264,7 +272,8 @@ static bool mark(struct slice value, struct conf_mark *to)
 		return false;
 	if (!hex32(v, &got.value) || !hex32(m, &got.mask))
 		return false;
-	if (got.value == 0 || (got.value & ~got.mask) != 0)
+	if (got.value == 0 /* check: mark-not-zero */ ||
+		(got.value & ~got.mask) != 0 /* check: mark-inside-mask */)
 		return false;
 	*to = got;
 	return true;
@@ -287,7 +296,8 @@ static bool prefixes(const struct conf_key *key, struct slice value, struct conf
 	}
 	while (next_part(&value, ',', &part)) {
 		part = trimmed(part);
-		if (got.n == CONF_ROUTES_MAX || !part_text(part, text, sizeof(text)) ||
+		if (got.n == CONF_ROUTES_MAX /* check: conf-routes-room */ ||
+			!part_text(part, text, sizeof(text)) ||
 			!prefix_parse(text, &got.at[got.n])) {
 			*wrong = part;
 			return false;
@@ -313,8 +323,9 @@ static bool addresses(const struct conf_key *key, struct slice value, struct con
 	}
 	while (next_part(&value, ',', &part)) {
 		part = trimmed(part);
-		if (got.n == CONF_DNS_MAX || !part_text(part, text, sizeof(text)) ||
-			!ip_parse(text, &got.at[got.n]) || !ip_is_unicast(&got.at[got.n])) {
+		if (got.n == CONF_DNS_MAX /* check: conf-dns-room */ ||
+			!part_text(part, text, sizeof(text)) || !ip_parse(text, &got.at[got.n]) ||
+			!ip_is_unicast(&got.at[got.n]) /* check: conf-dns-unicast */) {
 			*wrong = part;
 			return false;
 		}
@@ -366,10 +377,12 @@ static bool flag(struct slice value, bool *to)
 /* LF cannot be in a file's value, but in an inline one; NUL ends nothing, but hides the rest. */
 static bool secret(const struct conf_key *key, struct slice value, struct secret *to)
 {
-	if (value.n < key->min || value.n > key->max)
+	if (value.n < key->min || value.n > key->max) /* check: conf-secret-length */
 		return false;
 	for (size_t i = 0; i < value.n; i++)
-		if (value.p[i] == 0 || value.p[i] == '\r' || value.p[i] == '\n')
+		if (value.p[i] == 0 /* check: conf-secret-nul */ ||
+			value.p[i] == '\r' /* check: conf-secret-cr */ ||
+			value.p[i] == '\n' /* check: conf-secret-lf */)
 			return false;
 	return secret_set(to, value);
 }
@@ -381,7 +394,7 @@ bool conf_value(struct conf *c, const struct conf_key *key, struct slice value, 
 
 	if (key->type == CONF_SECRET)
 		return secret(key, value, at);
-	if (value.n == 0 || memchr(text, 0, value.n))
+	if (value.n == 0 || memchr(text, 0, value.n) /* check: conf-value-nul */)
 		return false;
 	switch (key->type) {
 	case CONF_CHOICE:
@@ -432,7 +445,7 @@ bool conf_base64(struct slice text, uint8_t *to, size_t *n)
 {
 	size_t padding = 0;
 
-	if (text.n == 0 || text.n % 4)
+	if (text.n == 0 || text.n % 4 /* check: base64-length */)
 		return false;
 	while (padding < 2 && text.p[text.n - 1 - padding] == '=')
 		padding++;
@@ -444,11 +457,12 @@ bool conf_base64(struct slice text, uint8_t *to, size_t *n)
 		for (size_t k = 0; k < 4; k++) {
 			int digit = k < digits ? base64_digit(text.p[i + k]) : 0;
 
-			if (digit < 0)
+			if (digit < 0) /* check: base64-digits */
 				return false;
 			group = group << 6 | (uint32_t)digit;
 		}
-		if (group & ((1u << 8 * (4 - digits)) - 1)) /* RFC 4648, 3.5 */
+		/* RFC 4648, 3.5 */
+		if (group & ((1u << 8 * (4 - digits)) - 1)) /* check: base64-canonical */
 			return false;
 		for (size_t k = 0; k + 1 < digits; k++)
 			to[(*n)++] = (uint8_t)(group >> (16 - 8 * k));

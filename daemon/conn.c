@@ -186,7 +186,7 @@ static void wait_and_retry(struct conn *c, const struct reason *why, msec now)
 /* Nobody was there at this address: the name may have another. */
 static bool try_next_address(const struct conn *c, const struct reason *why)
 {
-	return c->next_ip < c->n_ips && !c->linked &&
+	return c->next_ip < c->n_ips /* check: next-address */ && !c->linked &&
 	       (why->id == REASON_IKE_TIMEOUT || why->id == REASON_IKE_PORT_CLOSED ||
 		       why->id == REASON_NET_UNREACHABLE);
 }
@@ -204,7 +204,8 @@ static void open_sockets(struct conn *c, msec now)
 /* Does no other attempt help? What OpenSSL could do before, it will do again: then it lacked memory. */
 static bool is_hopeless(const struct conn *c, const struct reason_row *row)
 {
-	return row->final && !(c->was_up && row == reason_row(REASON_LOCAL_CRYPTO));
+	return row->final /* check: final-reason */ &&
+	       !(c->was_up && row == reason_row(REASON_LOCAL_CRYPTO));
 }
 
 /* Every failure passes here once. */
@@ -255,7 +256,7 @@ static void want_secret(struct conn *c, uint32_t stack_id, msec now, struct io *
 {
 	struct answer typed = {.yes = true, .secret = secret_slice(&c->typed)};
 
-	if (c->typed.p && !c->typed_used) {
+	if (c->typed.p && !c->typed_used /* check: typed-password-once */) {
 		c->typed_used = true;
 		stack_answer(c->stack, stack_id, &typed, now, out);
 		return;
@@ -410,7 +411,8 @@ void conn_renew(struct conn *c, msec now, struct io *out)
 
 static bool is_open(struct conn *c, uint32_t id, enum conn_state state)
 {
-	if (c->state != state || id == 0 || id != c->question)
+	if (c->state != state /* check: question-state */ || id == 0 ||
+		id != c->question /* check: question-id */)
 		return false;
 	c->question = 0;
 	c->due = MSEC_NEVER;
@@ -422,7 +424,7 @@ void conn_resolved(struct conn *c, uint32_t id, const struct ip *ips, size_t n, 
 {
 	if (!is_open(c, id, CONN_RESOLVING))
 		return;
-	if (n > CONN_ADDRESSES_MAX)
+	if (n > CONN_ADDRESSES_MAX) /* check: resolved-room */
 		n = CONN_ADDRESSES_MAX;
 	/* Addresses that worked before outlive a resolver that is gone. */
 	if (n > 0) {
@@ -453,7 +455,7 @@ void conn_opened(struct conn *c, uint32_t id, const struct conn_sockets *sockets
 	memcpy(c->stack_conf.ike.remote, sockets->remote, sizeof(sockets->remote));
 	c->stack_conf.ike.first_lane = sockets->first_lane;
 	c->stack_conf.path_mtu = sockets->path_mtu;
-	c->stack_conf.ike.initial_contact &= !c->was_up;
+	c->stack_conf.ike.initial_contact &= !c->was_up; /* check: reconnect-contact */
 	c->stack = stack_new(&c->stack_conf, c->env);
 	if (!c->stack) {
 		failed_for(c, REASON_LOCAL_CRYPTO, now, out, "the protocols could not be set up");
@@ -466,7 +468,7 @@ void conn_opened(struct conn *c, uint32_t id, const struct conn_sockets *sockets
 
 void conn_secret(struct conn *c, uint32_t id, const struct answer *answer, msec now, struct io *out)
 {
-	if (c->state != CONN_CONNECTING || id == 0 || id != c->secret_id)
+	if (c->state != CONN_CONNECTING || id == 0 || id != c->secret_id /* check: secret-id */)
 		return;
 	c->secret_id = 0;
 	if (!answer->yes) {
@@ -510,7 +512,8 @@ void conn_net_error(struct conn *c, enum conn_net_error error, msec now, struct 
 		return;
 	stack_get_status(c->stack, &st);
 	/* Whoever answers IKE is there, whatever ICMP says. */
-	if (st.ike.established || ++c->hearsay[error] < HEARSAY_ENOUGH)
+	if (st.ike.established /* check: hearsay-established */ ||
+		++c->hearsay[error] < HEARSAY_ENOUGH /* check: hearsay-enough */)
 		return;
 	if (error == CONN_PORT_CLOSED)
 		failed_for(c, REASON_IKE_PORT_CLOSED, now, out,

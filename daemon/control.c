@@ -50,9 +50,10 @@ static bool identify(struct client *client)
 
 	if (getsockopt(client->fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
 		return false;
-	client->caller =
-		(struct control_caller){.uid = cred.uid, .pid = cred.pid, .trusted = cred.uid == 0};
-	client->member = cred.uid == 0 ||
+	client->caller = (struct control_caller){.uid = cred.uid,
+		.pid = cred.pid,
+		.trusted = cred.uid == 0 /* check: control-trusted */};
+	client->member = /* check: control-member */ cred.uid == 0 ||
 			 (group != (gid_t)-1 && (cred.gid == group || in_group(client->fd, group)));
 	return true;
 }
@@ -163,7 +164,7 @@ static bool run_message(struct client *client)
 	json_t *message;
 	int got = 0;
 
-	if (!client->hangs_up && !client->call.id)
+	if (!client->hangs_up && !client->call.id /* check: control-call-at-a-time */)
 		got = varlink_next(&client->in, &message);
 	if (got < 0 || (got > 0 && !control_dispatch(client, message)))
 		client_doom(client);
@@ -233,7 +234,7 @@ static void on_timer(void *ctx)
 	if (client->doomed)
 		bury(client);
 	else
-		client_doom(client); /* half a message for too long */
+		client_doom(client); /* check: control-half-message */
 }
 
 /* ---- a new client ---- */
@@ -252,9 +253,9 @@ static bool has_place(const struct control *c, bool member)
 {
 	unsigned strangers = count(c, false);
 
-	if (!member && strangers >= CONTROL_STRANGERS_MAX)
+	if (!member && strangers >= CONTROL_STRANGERS_MAX) /* check: control-strangers */
 		return false;
-	return strangers + count(c, true) < CONTROL_CLIENTS_MAX;
+	return strangers + count(c, true) < CONTROL_CLIENTS_MAX /* check: control-clients */;
 }
 
 /* Takes fd. NULL when out of memory. */
@@ -337,7 +338,7 @@ static int remove_stale(const char *path)
 
 	if (lstat(path, &st) < 0)
 		return -errno;
-	if (!S_ISSOCK(st.st_mode))
+	if (!S_ISSOCK(st.st_mode)) /* check: control-stale-socket */
 		return -EEXIST;
 	return unlink(path) < 0 ? -errno : 0;
 }
@@ -347,7 +348,7 @@ int control_listen(const char *path)
 	struct sockaddr_un at = {.sun_family = AF_UNIX};
 	int fd, err = 0;
 
-	if (strlen(path) >= sizeof(at.sun_path))
+	if (strlen(path) >= sizeof(at.sun_path)) /* check: control-path-room */
 		return -ENAMETOOLONG;
 	memcpy(at.sun_path, path, strlen(path));
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

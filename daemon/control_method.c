@@ -17,7 +17,7 @@ static bool is_map(const json_t *value)
 	if (!json_is_object(value))
 		return false;
 	json_object_foreach ((json_t *)value, key, member)
-		if (!json_is_string(member))
+		if (!json_is_string(member)) /* check: map-of-strings */
 			return false;
 	return true;
 }
@@ -67,10 +67,12 @@ static const char *wrong_param(const struct control_method *method, const json_t
 	json_t *value;
 
 	for (size_t i = 0; i < CONTROL_PARAMS_MAX && method->params[i].name; i++)
-		if (!param_ok(&method->params[i], json_object_get(params, method->params[i].name)))
+		if (!param_ok(&method->params[i],
+			    json_object_get(
+				    params, method->params[i].name))) /* check: param-type */
 			return method->params[i].name;
 	json_object_foreach ((json_t *)params, key, value)
-		if (!has_param(method, key))
+		if (!has_param(method, key)) /* check: param-known */
 			return key;
 	return NULL;
 }
@@ -105,7 +107,7 @@ static bool take_name(struct client *client, const json_t *params)
 
 	if (!name)
 		return true;
-	if (!conf_name_ok(name)) {
+	if (!conf_name_ok(name)) { /* check: control-name */
 		no_such_connection(client, name);
 		return false;
 	}
@@ -188,15 +190,15 @@ static bool connect_flags(struct client *client, const json_t *params, struct co
 	to->interactive = client->call.more;
 	to->insist = json_is_true(json_object_get(params, "insist"));
 	to->again = json_is_true(json_object_get(params, "again"));
-	if (peer && !ip_parse(peer, &to->ssh_peer)) {
+	if (peer && !ip_parse(peer, &to->ssh_peer)) { /* check: connect-ssh-peer */
 		invalid_parameter(client, "ssh_peer");
 		return false;
 	}
-	if (!to->name && !to->is_inline) {
+	if (!to->name && !to->is_inline) { /* check: connect-name */
 		invalid_parameter(client, "name");
 		return false;
 	}
-	if (to->owner_caller && !client->call.more) {
+	if (to->owner_caller && !client->call.more) { /* check: connect-owner-listens */
 		client_error(client, "org.varlink.service.ExpectedMore", NULL);
 		return false;
 	}
@@ -232,7 +234,8 @@ static void connect_(struct client *client, const json_t *params)
 
 static bool same_user(const struct client *a, const struct client *b)
 {
-	return a->caller.uid == b->caller.uid && !b->doomed && b->call.id;
+	return a->caller.uid == b->caller.uid /* check: answer-same-user */ && !b->doomed &&
+	       b->call.id;
 }
 
 static void answer(struct client *client, const json_t *params)
@@ -243,7 +246,8 @@ static void answer(struct client *client, const json_t *params)
 	struct slice value = slice(json_string_value(text), json_string_length(text));
 
 	for (struct client *at = client->control->clients; at; at = at->next) {
-		if (!same_user(client, at) || !at->call.prompt || at->call.prompt != id)
+		if (!same_user(client, at) || !at->call.prompt /* check: answer-open */ ||
+			at->call.prompt != id /* check: answer-question */)
 			continue;
 		at->call.prompt = 0;
 		conf->ops->answer(conf->ctx, at->call.id, at->call.question, value);
@@ -259,8 +263,9 @@ static void cancel(struct client *client, const json_t *params)
 	const char *name = string_of(params, "name");
 
 	for (struct client *at = client->control->clients; at; at = at->next) {
-		if (!same_user(client, at) || at->call.method->run != connect_ || at->call.up ||
-			strcmp(at->call.name, name) != 0)
+		if (!same_user(client, at) ||
+			at->call.method->run != connect_ /* check: cancel-connect */ ||
+			at->call.up || strcmp(at->call.name, name) != 0 /* check: cancel-name */)
 			continue;
 		conf->ops->cancel(conf->ctx, at->call.id);
 		client_reply(client, NULL, true);
@@ -292,8 +297,9 @@ static void gather_status(void *arg, const struct control_status *status)
 {
 	struct gathering *g = arg;
 
-	json_array_append_new(g->list,
-		control_json_status(status, g->client->member, g->client->call.name[0] != 0));
+	json_array_append_new(
+		g->list, control_json_status(status, g->client->member /* check: status-member */,
+				 g->client->call.name[0] != 0));
 }
 
 static int each_status(struct client *client, control_status_fn *each, void *arg)
@@ -354,7 +360,7 @@ static void show(struct client *client, const json_t *params)
 
 	if (!take_name(client, params))
 		return;
-	if (g.key && conf_key_find(g.key) < 0) {
+	if (g.key && conf_key_find(g.key) < 0) { /* check: show-key */
 		client_error(client, "io.vpnd.NoSuchKey", json_pack("{s:s}", "key", g.key));
 		return;
 	}
@@ -482,9 +488,9 @@ bool control_dispatch(struct client *client, const json_t *message)
 		return true;
 	}
 	wrong = wrong_param(method, wire.parameters);
-	if (!method->everybody && !client->member)
+	if (!method->everybody && !client->member) /* check: control-permission */
 		client_error(client, "org.varlink.service.PermissionDenied", NULL);
-	else if (method->more == MORE_NEEDED && !wire.more)
+	else if (method->more == MORE_NEEDED && !wire.more) /* check: control-more */
 		client_error(client, "org.varlink.service.ExpectedMore", NULL);
 	else if (wrong)
 		invalid_parameter(client, wrong);

@@ -159,7 +159,7 @@ static int give_back(int fd, const struct text *now, const struct text *original
 	char mark[MARK + 1];
 
 	mark_of(original, mark);
-	if (begins_with(now, mark, MARK))
+	if (begins_with(now, mark, MARK) /* check: resolv-conf-ours */)
 		return replace(fd, original, now->n);
 	if (begins_with(now, original->p, original->n) && all_newlines(now, original->n))
 		return ftruncate(fd, (off_t)original->n) < 0 ? -errno : 0;

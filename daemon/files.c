@@ -43,16 +43,16 @@ static bool owner_ok(const struct files *f, const struct stat *st)
 /* Regular, ours, and not writable for others. */
 static bool file_ok(const struct source *s, const struct stat *st)
 {
-	if (!S_ISREG(st->st_mode)) {
+	if (!S_ISREG(st->st_mode)) { /* check: file-regular */
 		complain(s, "not a regular file");
 		return false;
 	}
-	if (!owner_ok(s->files, st)) {
+	if (!owner_ok(s->files, st)) { /* check: file-owner */
 		conf_errors_add(s->errors, s->path, 0, s->key,
 			"owned by uid %u; expected root (chown root %s)", st->st_uid, s->path);
 		return false;
 	}
-	if (st->st_mode & FOREIGN_WRITE) {
+	if (st->st_mode & FOREIGN_WRITE) { /* check: file-foreign-write */
 		conf_errors_add(s->errors, s->path, 0, s->key,
 			"mode %04o: others may write it; expected 0600 (chmod 600 %s)",
 			st->st_mode & 07777, s->path);
@@ -63,7 +63,7 @@ static bool file_ok(const struct source *s, const struct stat *st)
 
 static bool mode_keeps_secret(const struct source *s, mode_t mode)
 {
-	if (!(mode & BEYOND_0600))
+	if (!(mode & BEYOND_0600) /* check: file-secret-mode */)
 		return true;
 	conf_errors_add(s->errors, s->path, 0, s->key,
 		"mode %04o: it holds a secret; expected 0600 (chmod 600 %s)", mode & 07777,
@@ -124,7 +124,7 @@ static int slurp(const struct source *s, int fd, size_t max, struct secret *to, 
 
 	if (!err && !secret_set(to, slice(buf, (size_t)n)))
 		err = -ENOMEM;
-	wipe(buf, max + 1);
+	wipe(buf, max + 1); /* check: file-wipe */
 	free(buf);
 	return err;
 }
@@ -132,7 +132,9 @@ static int slurp(const struct source *s, int fd, size_t max, struct secret *to, 
 /* O_NONBLOCK: a FIFO with that name must not hold the daemon. */
 static int open_plain(int dir, const char *name)
 {
-	int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int fd = openat(dir, name,
+		O_RDONLY | O_NOFOLLOW /* check: file-symlink */ | O_CLOEXEC |
+			O_NONBLOCK /* check: file-fifo */ | O_NOCTTY);
 
 	return fd < 0 ? -errno : fd;
 }
@@ -144,7 +146,8 @@ static int open_dir(const struct files *f, const char *path)
 
 	if (fd < 0)
 		return -errno;
-	if (fstat(fd, &st) == 0 && owner_ok(f, &st) && !(st.st_mode & FOREIGN_WRITE))
+	if (fstat(fd, &st) == 0 && owner_ok(f, &st) /* check: directory-owner */ &&
+		!(st.st_mode & FOREIGN_WRITE) /* check: directory-foreign-write */)
 		return fd;
 	close(fd);
 	return -EPERM;
@@ -159,7 +162,7 @@ static bool take_secret(struct conf *c, const struct source *s, struct secret *o
 
 	if (text.n && text.p[text.n - 1] == '\n')
 		text.n--;
-	if (text.n == 0) {
+	if (text.n == 0) { /* check: secret-file-empty */
 		complain(s, "empty; expected the secret");
 		return false;
 	}
@@ -359,11 +362,12 @@ static bool name_of(const char *file, char to[static CONF_NAME_MAX + 1])
 {
 	size_t n = strlen(file), tail = sizeof(suffix) - 1;
 
-	if (n <= tail || n - tail > CONF_NAME_MAX || strcmp(file + n - tail, suffix) != 0)
+	if (n <= tail || n - tail > CONF_NAME_MAX /* check: listed-name-length */ ||
+		strcmp(file + n - tail, suffix) != 0)
 		return false;
 	memcpy(to, file, n - tail);
 	to[n - tail] = 0;
-	return conf_name_ok(to);
+	return conf_name_ok(to) /* check: listed-name */;
 }
 
 static int by_name(const void *a, const void *b)

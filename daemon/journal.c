@@ -140,7 +140,8 @@ static int line_read(struct journal *j, char *line)
 		j->dead++;
 		return 0;
 	}
-	if (!rest || strlen(kind) >= KIND_MAX || !str_uint(netns_text, 0, UINT64_MAX, &netns))
+	if (!rest || strlen(kind) >= KIND_MAX /* check: journal-read-kind */ ||
+		!str_uint(netns_text, 0, UINT64_MAX, &netns))
 		return 0;
 	return entry_keep(j, id, netns, kind, rest);
 }
@@ -217,7 +218,7 @@ int journal_open(struct journal **to, const char *dir)
 	j->dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (j->dir < 0)
 		err = -errno;
-	else if (flock(j->dir, LOCK_EX | LOCK_NB) < 0)
+	else if (flock(j->dir, LOCK_EX | LOCK_NB) < 0) /* check: journal-lock */
 		err = errno == EWOULDBLOCK ? -EBUSY : -errno;
 	else
 		err = file_open(j);
@@ -253,7 +254,9 @@ int journal_add(struct journal *j, const char *kind, const char *text, uint64_t 
 	int err;
 
 	*id = 0;
-	if (strlen(text) >= JOURNAL_TEXT || strchr(text, '\n') || strlen(kind) >= KIND_MAX)
+	if (strlen(text) >= JOURNAL_TEXT /* check: journal-text-room */ ||
+		strchr(text, '\n') /* check: journal-one-line */ ||
+		strlen(kind) >= KIND_MAX /* check: journal-kind-room */)
 		return -EINVAL;
 	err = entry_keep(j, j->last_id + 1, j->netns, kind, text);
 	if (err)
@@ -309,7 +312,8 @@ size_t journal_undo(struct journal *j, const struct journal_kind *kinds, size_t 
 		const struct entry *e = &j->entries[i];
 		const struct journal_kind *k = kind_find(kinds, n, e->kind);
 
-		if (k && e->netns == j->netns && k->undo(ctx, e->text) == 0)
+		if (k && e->netns == j->netns /* check: journal-netns */ &&
+			k->undo(ctx, e->text) == 0)
 			journal_done(j, e->id);
 	}
 	return j->n;

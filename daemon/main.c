@@ -93,7 +93,7 @@ static int drop_rights(struct log *log)
 	}
 	if (!more)
 		return 0;
-	capng_clear(CAPNG_SELECT_BOTH);
+	capng_clear(CAPNG_SELECT_BOTH); /* check: capabilities-dropped */
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
 		capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET,
 			wanted[i]);
@@ -108,11 +108,11 @@ static void harden(void)
 {
 	const struct rlimit none = {0, 0};
 
-	setrlimit(RLIMIT_CORE, &none);
+	setrlimit(RLIMIT_CORE, &none); /* check: no-core-file */
 	prctl(PR_SET_DUMPABLE, 0);
-	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); /* check: no-new-privileges */
 	signal(SIGPIPE, SIG_IGN);
-	umask(0077);
+	umask(0077); /* check: private-files */
 	/* A log reader that stalls must not stall the tunnel; a terminal is shared with its shell. */
 	int flags = isatty(STDERR_FILENO) ? -1 : fcntl(STDERR_FILENO, F_GETFL);
 	if (flags >= 0)

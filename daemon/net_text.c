@@ -147,7 +147,7 @@ bool net_item_parse(enum net_kind kind, const char *text, struct net_item *item)
 {
 	char copy[NET_ITEM_TEXT], *rest = copy, *word;
 
-	if (strlen(text) >= sizeof(copy))
+	if (strlen(text) >= sizeof(copy)) /* check: item-text-room */
 		return false;
 	memcpy(copy, text, strlen(text) + 1);
 	*item = (struct net_item){.kind = kind};
@@ -156,7 +156,7 @@ bool net_item_parse(enum net_kind kind, const char *text, struct net_item *item)
 		char *value = strchr(word, '=');
 		const struct field *f;
 
-		if (!value)
+		if (!value) /* check: item-value */
 			return false;
 		*value++ = 0;
 		f = field_find(kind, word);

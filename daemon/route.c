@@ -192,7 +192,7 @@ int route_new(struct route **to, struct routes *all, const struct route_conf *co
 	r->next = all->first;
 	all->first = r;
 
-	err = add_mark_rules(r);
+	err = add_mark_rules(r); /* check: route-mark-rules */
 	if (err) {
 		route_free(r);
 		return err;
@@ -367,11 +367,11 @@ static int stand(struct route *r)
 
 	if (r->held || r->conf.mode == ROUTE_NONE)
 		return 0;
-	if (r->conf.mode == ROUTE_FULL && another_full(r))
+	if (r->conf.mode == ROUTE_FULL && another_full(r)) /* check: route-one-full */
 		return -EBUSY;
 	err = route_follow_near(r);
 	if (!err)
-		err = add_backstop(r);
+		err = add_backstop(r); /* check: route-backstop */
 	if (!err)
 		err = add_rules(r);
 	if (!err)
@@ -440,7 +440,7 @@ static int check_address(struct route *r, const struct route_link *link, const s
 
 	if (ip->family == FAMILY_NONE)
 		return 0;
-	if (ip_equal(ip, &link->server))
+	if (ip_equal(ip, &link->server)) /* check: route-not-server */
 		return -EADDRINUSE;
 	err = net_each(r->all->net, NET_ADDRESS, compare, &c);
 	if (!err)

@@ -28,7 +28,7 @@ static bool connection_parse(const char *value, struct ip *peer)
 	char text[IP_TEXT];
 	size_t n = strcspn(value, " %");
 
-	if (n >= sizeof(text))
+	if (n >= sizeof(text)) /* check: ssh-address-room */
 		return false;
 	memcpy(text, value, n);
 	text[n] = 0;

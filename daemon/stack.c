@@ -598,7 +598,7 @@ void stack_send(struct stack *s, struct pktq *in, msec now, struct io *out)
 {
 	struct io io = {0};
 
-	if (!s->up) {
+	if (!s->up) { /* check: stack-send-up */
 		pktq_free(in);
 		return;
 	}

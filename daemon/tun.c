@@ -96,7 +96,7 @@ static int create(struct tun *t, const struct tun_conf *conf)
 	struct ifreq r = request_of(conf->name);
 	unsigned int features = 0;
 
-	if (interface_ioctl(SIOCGIFINDEX, &r) == 0)
+	if (interface_ioctl(SIOCGIFINDEX, &r) == 0) /* check: tun-not-taken */
 		return -EEXIST;
 	if (ioctl(t->fd, TUNGETFEATURES, &features) < 0)
 		return -errno;

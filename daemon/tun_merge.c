@@ -25,7 +25,7 @@ static size_t ip_claimed_len(struct slice s)
 	} else if (s.n >= IP6_HDR && ip_version(s.p) == 6) {
 		len = IP6_HDR + (size_t)get_u16(s.p + IP6_PAYLOAD);
 	}
-	return len <= s.n ? len : 0;
+	return len <= s.n /* check: packet-claimed-bounds */ ? len : 0;
 }
 
 /* Find the TCP header of an unfragmented packet without options or extension headers. */
@@ -69,7 +69,8 @@ static bool mergeable(const struct pkt *p, const struct gso_frame *f)
 {
 	uint8_t flags = p->data[f->l4 + TCP_FLAGS];
 
-	return f->size > 0 && flags & TCPF_ACK && !(flags & ~TCPF_PLAIN) && checksums_right(p, f);
+	return f->size > 0 && flags & TCPF_ACK && !(flags & ~TCPF_PLAIN) &&
+	       checksums_right(p, f) /* check: join-checksums */;
 }
 
 static bool same(const uint8_t *a, const uint8_t *b, size_t from, size_t to)
@@ -109,8 +110,9 @@ static bool continues(const struct gso_frame *f, const struct gso_frame *g)
 	const uint8_t *a = f->pkts.head->data, *b = g->pkts.head->data;
 	const uint8_t *tcp_a = a + f->l4, *tcp_b = b + f->l4;
 
-	if (f->pkts.count == GSO_JOIN_MAX || f->headers != g->headers || g->size > f->size ||
-		f->octets + g->size > UINT16_MAX || !id_fits(f, g))
+	if (f->pkts.count == GSO_JOIN_MAX /* check: join-room */ || f->headers != g->headers ||
+		g->size > f->size || f->octets + g->size > UINT16_MAX /* check: join-length */ ||
+		!id_fits(f, g))
 		return false;
 	return get_u32(tcp_b + TCP_SEQ) == f->next_seq && same_ip_header(f, a, b) &&
 	       same(tcp_a, tcp_b, TCP_ACK, TCP_FLAGS) && same(tcp_a, tcp_b, TCP_WINDOW, TCP_CSUM) &&
@@ -213,7 +215,7 @@ static uint8_t *find_mss(uint8_t *options, size_t n)
 	for (size_t at = 0; at + 1 < n && options[at] != TCPOPT_END;) {
 		size_t len = options[at] == TCPOPT_NOP ? 1 : options[at + 1];
 
-		if (len == 0 || len > n - at)
+		if (len == 0 || len > n - at) /* check: mss-option-bounds */
 			return NULL;
 		if (options[at] == TCPOPT_MSS)
 			return len == TCPOPT_MSS_LEN ? options + at + 2 : NULL;

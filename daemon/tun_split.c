@@ -59,7 +59,8 @@ static int complete_checksum(const struct virtio_net_hdr *vnet, uint8_t *ip, siz
 {
 	size_t at = (size_t)vnet->csum_start + vnet->csum_offset;
 
-	if (vnet->csum_start < IP4_HDR || at + 2 > len)
+	if (vnet->csum_start < IP4_HDR /* check: frame-checksum-start */ ||
+		at + 2 > len /* check: frame-checksum-bounds */)
 		return -EINVAL;
 	uint16_t sum =
 		csum_finish(csum_add(0, slice(ip + vnet->csum_start, len - vnet->csum_start)));
@@ -108,16 +109,18 @@ static bool super_parse(const struct virtio_net_hdr *vnet, struct slice frame, s
 	/* IPv6 may have extension headers; the kernel says where they end. */
 	if (!v4 && s->l4 < IP6_HDR)
 		return false;
-	if (s->l4 + (s->proto == PROTO_TCP ? TCP_HDR : UDP_HDR) > frame.n)
+	if (s->l4 + (s->proto == PROTO_TCP ? TCP_HDR : UDP_HDR) >
+		frame.n) /* check: super-transport-bounds */
 		return false;
 	s->headers = s->l4 + UDP_HDR;
 	if (s->proto == PROTO_TCP)
 		s->headers = s->l4 + tcp_hdr_len(frame.p + s->l4);
 	if (s->headers < s->l4 + (s->proto == PROTO_TCP ? TCP_HDR : UDP_HDR) ||
-		s->headers >= frame.n)
+		s->headers >= frame.n /* check: super-headers-bounds */)
 		return false;
 	s->payload = frame.n - s->headers;
-	return s->payload <= s->size * GSO_SEGMENTS_MAX && s->headers + s->size <= UINT16_MAX;
+	return s->payload <= s->size * GSO_SEGMENTS_MAX /* check: super-segments */ &&
+	       s->headers + s->size <= UINT16_MAX;
 }
 
 static void fix_tcp(uint8_t *tcp, size_t offset, bool last)

@@ -88,7 +88,7 @@ static int set_options(struct udp *u, const struct udp_conf *conf)
 	if (conf->reuse && conf->local_port)
 		result = set(u->fd, SOL_SOCKET, SO_REUSEADDR, 1);
 	if (result == 0 && conf->mark)
-		result = set(u->fd, SOL_SOCKET, SO_MARK, (int)conf->mark);
+		result = set(u->fd, SOL_SOCKET, SO_MARK, (int)conf->mark); /* check: udp-mark */
 	if (result == 0 && u->v6 && u->lane != LANE_RAW)
 		result = set(u->fd, level, IPV6_V6ONLY, 1);
 	if (result == 0)

@@ -23,8 +23,9 @@ static void count(struct esp_sa *sa, struct esp_half_sa *half, size_t octets, ui
 {
 	half->count.packets++;
 	half->count.octets += octets;
-	if (seq >= SEQ_SOON ||
-		(sa->suite.cipher == ESP_3DES && half->count.octets >= OCTETS_SOON_3DES))
+	if (seq >= SEQ_SOON /* check: esp-rekey-sequence */ ||
+		(sa->suite.cipher == ESP_3DES &&
+			half->count.octets >= OCTETS_SOON_3DES) /* check: esp-rekey-volume */)
 		esp_raise(sa, ESP_EV_EXHAUSTED);
 }
 
@@ -114,7 +115,7 @@ static bool put_head(struct esp_sa *sa, struct pkt *p, struct slice random)
 /* Everything around one packet, in the clear; false and counted when it cannot be sent. */
 static bool frame(struct esp_sa *sa, struct pkt *p, struct slice random)
 {
-	if (sa->seq == UINT32_MAX) {
+	if (sa->seq == UINT32_MAX) { /* check: esp-sequence-end */
 		sa->out.count.exhausted++;
 		return false;
 	}
@@ -187,7 +188,8 @@ static bool is_truncated_length(const struct esp_sa *sa, const struct pkt *p)
 
 static void count_bad_icv(struct esp_sa *sa, const struct pkt *p)
 {
-	if (may_truncate(sa) && sa->in.count.icv_bad < TRUNCATION_TRIES &&
+	if (may_truncate(sa) &&
+		sa->in.count.icv_bad < TRUNCATION_TRIES /* check: esp-truncation-tries */ &&
 		crypto_esp_icv_fits(sa->in.crypto, p->data, p->len, TRUNCATED_ICV))
 		sa->in.count.truncated_icv_would_fit++;
 	sa->in.count.icv_bad++;
@@ -216,7 +218,8 @@ static bool strip_trailer(struct pkt *p, uint8_t *next_header)
 	if (p->len - TRAILER < pad)
 		return false;
 	rd_skip(&text, p->len - TRAILER - pad);
-	return is_padding(rd_take(&text, pad)) && pkt_trim(p, p->len - TRAILER - pad);
+	return is_padding(rd_take(&text, pad)) /* check: esp-padding */ &&
+	       pkt_trim(p, p->len - TRAILER - pad);
 }
 
 /* The checksum is not looked at: NAT made it wrong, and the ICV says more. What stands behind the
@@ -227,8 +230,10 @@ static bool strip_udp(const struct esp_sa *sa, struct pkt *p)
 	uint16_t from = rd_u16(&r), to = rd_u16(&r), len = rd_u16(&r);
 
 	rd_skip(&r, 2);
-	return !r.bad && (from == sa->remote_port || from == L2TP_PORT) && to == sa->local_port &&
-	       pkt_trim(p, len) && pkt_pull(p, UDP_HDR);
+	return !r.bad && (from == sa->remote_port || from == L2TP_PORT) /* check: esp-udp-from */ &&
+	       to == sa->local_port /* check: esp-udp-to */ &&
+	       pkt_trim(p, len) /* check: esp-udp-length */ &&
+	       pkt_pull(p, UDP_HDR) /* check: esp-udp-header */;
 }
 
 /* Takes an authentic, decrypted packet. */
@@ -239,7 +244,7 @@ static void deliver(struct esp_sa *sa, struct pkt *p, struct pktq *up)
 	bool ok = pkt_pull(p, CRYPTO_ESP_HEAD + esp_iv_len(&sa->suite)) &&
 		  pkt_trim(p, p->len - sa->suite.icv_len) && strip_trailer(p, &next_header);
 
-	if (ok && next_header == PROTO_UDP && strip_udp(sa, p)) {
+	if (ok && next_header == PROTO_UDP /* check: esp-next-header */ && strip_udp(sa, p)) {
 		count(sa, &sa->in, octets, sa->replay.top);
 		pktq_put(up, p);
 		return;
@@ -269,10 +274,11 @@ static size_t admit(
 	while (n < PKT_BATCH && in->head) {
 		struct pkt *p = pktq_take(in);
 
-		if (p->len < CRYPTO_ESP_HEAD) {
+		if (p->len < CRYPTO_ESP_HEAD) { /* check: esp-head-length */
 			sa->in.count.malformed++;
 			pkt_free(p);
-		} else if (!esp_replay_is_new(&sa->replay, seq_of(p))) {
+		} else if (!esp_replay_is_new(
+				   &sa->replay, seq_of(p))) { /* check: esp-replay-before */
 			sa->in.count.replayed++;
 			pkt_free(p);
 		} else {
@@ -292,10 +298,11 @@ bool esp_open(struct esp_sa *sa, struct pktq *in, struct pktq *up)
 
 	crypto_esp_open(sa->in.crypto, jobs, n);
 	for (size_t i = 0; i < n; i++) {
-		if (jobs[i].result != CRYPTO_ESP_OK) {
+		if (jobs[i].result != CRYPTO_ESP_OK) { /* check: esp-authentic */
 			refuse(sa, pkts[i], jobs[i].result);
 			pkt_free(pkts[i]);
-		} else if (!esp_replay_accept(&sa->replay, seq_of(pkts[i]))) {
+		} else if (!esp_replay_accept(
+				   &sa->replay, seq_of(pkts[i]))) { /* check: esp-replay-after */
 			/* twice in this batch, or the batch has left it behind */
 			sa->in.count.replayed++;
 			pkt_free(pkts[i]);

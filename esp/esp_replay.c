@@ -7,12 +7,12 @@ static uint64_t bit_of(uint32_t seq)
 
 bool esp_replay_is_new(const struct esp_replay *r, uint32_t seq)
 {
-	if (seq == 0)
+	if (seq == 0) /* check: replay-zero */
 		return false;
 	if (seq > r->top)
 		return true;
-	return r->top - seq < ESP_REPLAY_WINDOW &&
-	       !(r->seen[seq / 64 % ESP_REPLAY_WORDS] & bit_of(seq));
+	return r->top - seq < ESP_REPLAY_WINDOW /* check: replay-window */ &&
+	       !(r->seen[seq / 64 % ESP_REPLAY_WORDS] & bit_of(seq)) /* check: replay-seen */;
 }
 
 /* The words between the old top and the new one belong to numbers that nobody has seen. */

@@ -41,7 +41,7 @@ void esp_free(struct esp *esp)
 struct esp_sa *esp_find(const struct esp *esp, uint32_t spi_in)
 {
 	for (unsigned i = 0; i < esp->n; i++)
-		if (esp->sa[i]->in.spi == spi_in)
+		if (esp->sa[i]->in.spi == spi_in /* check: esp-spi-known */)
 			return esp->sa[i];
 	return NULL;
 }
@@ -83,9 +83,9 @@ int esp_install(struct esp *esp, const struct sa_pair *pair, msec now)
 {
 	struct esp_sa *sa;
 
-	if (esp_find(esp, pair->in.spi))
+	if (esp_find(esp, pair->in.spi)) /* check: esp-spi-twice */
 		return -EEXIST;
-	if (esp->n == ESP_PAIRS_MAX)
+	if (esp->n == ESP_PAIRS_MAX) /* check: esp-pairs-room */
 		return -ENOSPC;
 	if (!crypto_esp_has(esp->env->crypto, &pair->suite))
 		return -ENOTSUP;
@@ -141,7 +141,8 @@ uint32_t esp_new_spi(struct esp *esp)
 
 	do
 		spi = env_random_u32(esp->env);
-	while (spi < ESP_SPI_MIN || esp_find(esp, spi));
+	while (spi < ESP_SPI_MIN /* check: esp-spi-reserved */ ||
+		esp_find(esp, spi) /* check: esp-spi-unused */);
 	return spi;
 }
 

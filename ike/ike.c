@@ -134,9 +134,9 @@ uint32_t ike_life(uint32_t ours, uint32_t theirs)
 {
 	if (theirs == ours)
 		return ours;
-	if (theirs < LIFE_MIN_S)
+	if (theirs < LIFE_MIN_S) /* check: ike-life-least */
 		theirs = LIFE_MIN_S;
-	if (theirs > LIFE_MAX_S)
+	if (theirs > LIFE_MAX_S) /* check: ike-life-most */
 		theirs = LIFE_MAX_S;
 	return ours < theirs ? ours : theirs;
 }
@@ -282,7 +282,8 @@ static void recv_info(
 
 	for (struct phase1 *sa = ike->sas; sa && !over(ike); sa = sa->next) {
 		bool ours = clear && !sa->dead && !sa->up && sa->initiator &&
-			    memcmp(sa->cookie_i, hdr->cookie_i, IKE_COOKIE) == 0;
+			    memcmp(sa->cookie_i, hdr->cookie_i, IKE_COOKIE) ==
+				    0 /* check: ike-half-open-cookie */;
 
 		if (ours || ike_phase1_fits(sa, hdr))
 			ike_info_recv(ike, sa, hdr, message, now, out);

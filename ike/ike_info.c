@@ -172,9 +172,11 @@ static void dpd_asked(
 {
 	uint8_t cookies[2 * IKE_COOKIE];
 
-	if (!slice_equal(n->spi, cookies_of(sa, cookies)) || n->data.n != 4)
+	if (!slice_equal(n->spi, cookies_of(sa, cookies)) /* check: dpd-cookies */ ||
+		n->data.n != 4 /* check: dpd-length */)
 		return;
-	if (ike->dpd_acked_at && now - ike->dpd_acked_at < DPD_ANSWER_EVERY)
+	if (ike->dpd_acked_at &&
+		now - ike->dpd_acked_at < DPD_ANSWER_EVERY) /* check: dpd-answer-rate */
 		return;
 	ike->dpd_acked_at = now;
 	ike_info_notify(ike, sa,
@@ -205,7 +207,9 @@ static void take_delete(struct ike *ike, const struct ike_delete *d, msec now)
 		for (struct phase1 *sa = ike->sas; sa; sa = sa->next) {
 			uint8_t cookies[2 * IKE_COOKIE];
 
-			if (sa->up && !sa->dead && slice_equal(spi, cookies_of(sa, cookies)))
+			if (sa->up && !sa->dead &&
+				slice_equal(
+					spi, cookies_of(sa, cookies)) /* check: delete-cookies */)
 				ike_main_lost(ike, sa, true, now);
 		}
 	}
@@ -224,7 +228,7 @@ static void take_lifetime(struct ike *ike, struct phase1 *sa, const struct ike_n
 		return;
 	}
 	msec ends = sa->established_at + SECONDS(ike_life(sa->life_s, life_s));
-	if (ends >= sa->ends_at)
+	if (ends >= sa->ends_at) /* check: lifetime-never-longer */
 		return;
 	sa->ends_at = ends;
 	if (sa->renew_at != MSEC_NEVER) /* else the server renews, or we do already */
@@ -247,7 +251,8 @@ static void take_notify(
 static void take_all(
 	struct ike *ike, struct phase1 *sa, const struct ike_payloads *p, msec now, struct io *out)
 {
-	for (size_t i = 0; i < p->n && !sa->dead && !ike->failed; i++) {
+	for (size_t i = 0; i < p->n && !sa->dead /* check: delete-ends-message */ && !ike->failed;
+		i++) {
 		struct ike_notify n;
 		struct ike_delete d;
 
@@ -269,9 +274,10 @@ static bool info_open(struct ike *ike, const struct phase1 *sa, const struct ike
 	       ike_iv_phase2(c, &sa->keys, sa->iv, hdr->id, iv) &&
 	       ike_unseal(c, &sa->keys, iv, message, plain) &&
 	       ike_payloads_parse(hdr->first, slice(plain, message.n - IKE_HDR), p) &&
-	       ike_payloads_are(p, IKE_INFO_SEALED) &&
+	       ike_payloads_are(p, IKE_INFO_SEALED) /* check: info-payloads */ &&
 	       ike_hash1(c, &sa->keys, hdr->id, p->rest, hash) &&
-	       secret_equal(slice(hash, hash_len(sa->keys.hash)), p->at[0].body);
+	       secret_equal(
+		       slice(hash, hash_len(sa->keys.hash)), p->at[0].body) /* check: info-hash */;
 }
 
 /* The first error in it, as a hint; anybody may have sent it. */
@@ -280,7 +286,8 @@ static void take_hint(
 {
 	struct ike_notify n;
 
-	if (!ike_notify_parse(ike_payload_body(p, IKE_N), &n) || n.type >= IKE_ERRORS_END)
+	if (!ike_notify_parse(ike_payload_body(p, IKE_N), &n) ||
+		n.type >= IKE_ERRORS_END /* check: hint-errors-only */)
 		return;
 	bool about_key =
 		n.type == IKE_PAYLOAD_MALFORMED || n.type == IKE_INVALID_HASH_INFORMATION ||
@@ -289,7 +296,7 @@ static void take_hint(
 
 	if (n.type == IKE_NO_PROPOSAL_CHOSEN)
 		id = REASON_IKE_NO_PROPOSAL;
-	else if (about_key && sa->awaits == 6)
+	else if (about_key && sa->awaits == 6 /* check: hint-psk-after-message-5 */)
 		id = REASON_IKE_PSK_WRONG;
 	log_stranger(ike->env->log, now, "ike", "in the clear: %s (%u)", ike_notify_name(n.type),
 		n.type);
@@ -346,7 +353,7 @@ static void half_open_recv(struct ike *ike, struct phase1 *sa, const struct ike_
 	rd_skip(&r, IKE_HDR);
 	if (ike_hdr_is(hdr, IKE_INFO_CLEAR)) {
 		if (ike_payloads_parse(hdr->first, rd_rest(&r), &p) &&
-			ike_payloads_are(&p, IKE_INFO_CLEAR))
+			ike_payloads_are(&p, IKE_INFO_CLEAR) /* check: clear-payloads */)
 			take_hint(ike, sa, &p, now, out);
 	} else if (sa->awaits == 6 && ike_hdr_is(hdr, IKE_INFO_SEALED)) {
 		if (info_open(ike, sa, hdr, message, plain, &p))
@@ -364,13 +371,13 @@ void ike_info_recv(struct ike *ike, struct phase1 *sa, const struct ike_hdr *hdr
 	uint8_t plain[IKE_MESSAGE_MAX];
 	struct ike_payloads p;
 
-	if (!sa->up) {
+	if (!sa->up) { /* check: info-half-open */
 		half_open_recv(ike, sa, hdr, message, now, out);
 		return;
 	}
 	if (!info_open(ike, sa, hdr, message, plain, &p)) {
 		log_stranger(ike->env->log, now, "ike", "informational message not authentic");
-	} else if (!ike_id_seen(sa, hdr->id)) {
+	} else if (!ike_id_seen(sa, hdr->id) /* check: info-replay */) {
 		ike_id_add(sa, hdr->id);
 		ike_peer_alive(ike, now);
 		take_all(ike, sa, &p, now, out);

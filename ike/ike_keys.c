@@ -125,7 +125,7 @@ bool ike_seal(struct crypto *c, const struct ike_keys *k, uint8_t *iv, uint8_t *
 	size_t block = cbc_block(k->cipher);
 	size_t body = (*n - IKE_HDR + block - 1) / block * block;
 
-	if (*n <= IKE_HDR || IKE_HDR + body > room)
+	if (*n <= IKE_HDR || IKE_HDR + body > room /* check: seal-room */)
 		return false;
 	memset(message + *n, 0, IKE_HDR + body - *n);
 	*n = IKE_HDR + body;
@@ -194,7 +194,7 @@ bool ike_esp_keys(struct crypto *c, const struct ike_keys *k, const struct esp_s
 
 	memcpy(half->key, material, key);
 	memcpy(half->auth, material + key, auth);
-	wipe(material, sizeof(material));
+	wipe(material, sizeof(material)); /* check: esp-material-wipe */
 	return ok;
 }
 

@@ -114,16 +114,21 @@ void ike_phase1_free(struct phase1 *sa)
 	for (size_t i = 0; i < sizeof(secrets) / sizeof(secrets[0]); i++)
 		secret_clear(secrets[i]);
 	dh_free(sa->dh);
-	wipe(sa, sizeof(*sa));
+	wipe(sa, sizeof(*sa)); /* check: ike-keys-wipe */
 	free(sa);
 }
 
 bool ike_phase1_fits(const struct phase1 *sa, const struct ike_hdr *hdr)
 {
-	bool learning = sa->initiator ? sa->awaits == 2 : sa->awaits == 3 && is_zero(hdr->cookie_r);
+	bool learning =
+		sa->initiator
+			? sa->awaits == 2
+			: sa->awaits == 3 && is_zero(hdr->cookie_r) /* check: ike-first-cookie-r */;
 
-	return !sa->dead && memcmp(sa->cookie_i, hdr->cookie_i, IKE_COOKIE) == 0 &&
-	       (learning || memcmp(sa->cookie_r, hdr->cookie_r, IKE_COOKIE) == 0);
+	return !sa->dead &&
+	       memcmp(sa->cookie_i, hdr->cookie_i, IKE_COOKIE) == 0 /* check: ike-cookie-i */ &&
+	       (/* check: ike-cookie-r */ learning ||
+		       memcmp(sa->cookie_r, hdr->cookie_r, IKE_COOKIE) == 0);
 }
 
 bool ike_main_pending(const struct ike *ike)
@@ -298,7 +303,7 @@ static void main_verdict(struct ike *ike, struct phase1 *sa, msec now, struct io
 		return;
 	}
 	verdict_reason(ike, sa, now, &r);
-	if (sa->conflict && !ike->fresh_tried) {
+	if (sa->conflict && !ike->fresh_tried /* check: fresh-cookies-once */) {
 		log_warn(ike->env->log, "ike", "two different answers: once more with new cookies");
 		ike->fresh_tried = true;
 		ike_main_start(ike, now, out);
@@ -316,7 +321,8 @@ static void weigh_hints(struct ike *ike, struct phase1 *sa, msec now, struct io 
 {
 	bool due = sa->hint_late || (sa->conflict && !ike->fresh_tried);
 
-	if (!sa->dead && due && sa->retry.copies >= VERDICT_COPIES)
+	if (!sa->dead && due /* check: hint-late-only */ &&
+		sa->retry.copies >= VERDICT_COPIES /* check: hint-patience */)
 		main_verdict(ike, sa, now, out);
 }
 
@@ -357,7 +363,7 @@ static void main_repeated(struct ike *ike, struct phase1 *sa, msec now, struct i
 {
 	if (!sa->initiator)
 		ike_transmit(ike, sa->lane, secret_slice(&sa->last), now, out);
-	else if (sa->awaits == LAST && sa->retry.copies >= LATE_HINT)
+	else if (sa->awaits == LAST && sa->retry.copies >= LATE_HINT /* check: repeat-hint-late */)
 		ike_main_hint(ike, sa, now, out, REASON_IKE_PSK_WRONG,
 			"the gateway only repeats message 4");
 }
@@ -405,13 +411,14 @@ static bool main_open(struct ike *ike, const struct phase1 *sa, const struct ike
 		return false;
 	}
 	return ike_payloads_parse(hdr->first, octets, p) &&
-	       ike_payloads_are(p, ike_main_kind(sa->awaits));
+	       ike_payloads_are(p, ike_main_kind(sa->awaits)) /* check: main-payloads */;
 }
 
 static bool cookies_allowed(const struct phase1 *sa, const struct ike_hdr *hdr)
 {
-	return sa->awaits != 2 ||
-	       (!is_zero(hdr->cookie_r) && memcmp(hdr->cookie_r, sa->cookie_i, IKE_COOKIE) != 0);
+	return sa->awaits != 2 || (!is_zero(hdr->cookie_r) /* check: main-cookie-zero */ &&
+					  memcmp(hdr->cookie_r, sa->cookie_i, IKE_COOKIE) !=
+						  0 /* check: main-cookie-reflected */);
 }
 
 /* Was it what this SA waits for, and has it gone on? */
@@ -421,7 +428,9 @@ static bool main_take(struct ike *ike, struct phase1 *sa, const struct ike_hdr *
 	uint8_t plain[IKE_MESSAGE_MAX];
 	struct ike_payloads p;
 
-	if (sa->up || !ike_hdr_is(hdr, ike_main_kind(sa->awaits)) || !cookies_allowed(sa, hdr))
+	if (sa->up /* check: main-established */ ||
+		!ike_hdr_is(hdr, ike_main_kind(sa->awaits)) /* check: main-header */ ||
+		!cookies_allowed(sa, hdr))
 		return false;
 	bool sealed = sa->awaits >= SEALED_FROM;
 	if (!main_open(ike, sa, hdr, message, plain, &p)) {
@@ -439,8 +448,9 @@ static bool main_take(struct ike *ike, struct phase1 *sa, const struct ike_hdr *
 		v = ike_main_derive(ike, sa);
 	wipe(plain, sealed ? message.n : 0);
 	if (v.id != REASON_NONE) {
-		sa->vids = vids; /* anybody may have sent it: nothing of it counts */
-		sa->natt = natt;
+		/* anybody may have sent it: nothing of it counts */
+		sa->vids = vids; /* check: main-refused-vids */
+		sa->natt = natt; /* check: main-refused-natt */
 		refused(ike, v, now);
 		ike_main_hint(ike, sa, now, out, v.id, "the gateway %s", v.why);
 		return false;
@@ -526,13 +536,17 @@ void ike_main_answer(struct ike *ike, const struct ike_hdr *hdr, struct slice me
 	struct phase1 *half = ike->sas;
 	uint8_t digest[DIGEST];
 
-	if (!ike_hdr_is(hdr, IKE_MM1) || !(ike_newest(ike) || ike_pair_usable(ike)))
+	if (!ike_hdr_is(hdr, IKE_MM1) ||
+		!(ike_newest(ike) || ike_pair_usable(ike)) /* check: answer-established */)
 		return;
-	if (is_zero(hdr->cookie_i) || !is_zero(hdr->cookie_r))
+	if (is_zero(hdr->cookie_i) /* check: answer-cookie-i */ ||
+		!is_zero(hdr->cookie_r) /* check: answer-cookie-r */)
 		return;
 	while (half && (half->up || half->dead || half->initiator))
 		half = half->next;
-	if (half && (half->awaits != 3 || now - half->started < RESPONDER_WAITS))
+	if (half &&
+		(half->awaits != 3 /* check: answer-half-open-far */ ||
+			now - half->started < RESPONDER_WAITS /* check: answer-half-open-young */))
 		return;
 	if (half)
 		half->dead = true;
@@ -542,7 +556,8 @@ void ike_main_answer(struct ike *ike, const struct ike_hdr *hdr, struct slice me
 	memcpy(sa->cookie_i, hdr->cookie_i, IKE_COOKIE);
 	sa->awaits = 1;
 	sa->dead = !ike_digest(ike, message, digest) ||
-		   !main_take(ike, sa, hdr, message, digest, now, out);
+		   !main_take(ike, sa, hdr, message, digest, now,
+			   out); /* check: answer-refused-forgotten */
 }
 
 /* ---- time ---- */
@@ -559,7 +574,7 @@ msec ike_main_deadline(const struct ike *ike, const struct phase1 *sa)
 static void half_open_tick(struct ike *ike, struct phase1 *sa, msec now, struct io *out)
 {
 	if (!sa->initiator) {
-		sa->dead = now >= sa->started + RESPONDER_LIVES;
+		sa->dead = now >= sa->started + RESPONDER_LIVES; /* check: half-open-life */
 		return;
 	}
 	switch (retry_tick(&sa->retry, ike->env, now)) {

@@ -55,7 +55,8 @@ static bool is_ours(const struct ike *ike, const struct ike_sa1 *v)
 	const struct ike_proposals *p = &ike->conf->proposals;
 
 	for (size_t i = 0; i < p->n_ike; i++)
-		if (v->auth == IKE_AUTH_PSK && ike_suite_same(&v->suite, &p->ike[i]))
+		if (v->auth == IKE_AUTH_PSK /* check: suite-psk */ &&
+			ike_suite_same(&v->suite, &p->ike[i]))
 			return true;
 	return false;
 }
@@ -67,7 +68,8 @@ static struct verdict take_sa_answer(
 	struct ike_offers offers;
 	struct ike_sa1 v;
 
-	if (!ike_offers_parse(ike_payload_body(p, IKE_SA), &offers) || offers.n != 1)
+	if (!ike_offers_parse(ike_payload_body(p, IKE_SA), &offers) ||
+		offers.n != 1 /* check: answer-one-transform */)
 		return bad("answered with a malformed SA");
 	if (!ike_sa1_of(&offers.at[0], &v) || !is_ours(ike, &v))
 		return bad("chose a suite that we did not offer");
@@ -97,7 +99,7 @@ static struct verdict take_sa_offer(
 	ike_accept_put(&w, &offers.at[i], slice(NULL, 0));
 	sa->suite = v.suite;
 	sa->life_s = ike_life(ike->conf->ike_life_s, v.life_s ? v.life_s : ike->conf->ike_life_s);
-	if (w.bad)
+	if (w.bad) /* check: offer-attributes-room */
 		return bad("offered a suite of ours with too many attributes");
 	if (!secret_set(&sa->sa_i, body) || !secret_set(&sa->sa_r, wr_slice(&w)))
 		return no_memory;
@@ -153,7 +155,7 @@ static struct verdict take_ke(struct ike *ike, struct phase1 *sa, const struct i
 	if (!dh_public_pad(sa->suite.group, ke, padded))
 		return bad("sent a Diffie-Hellman value of another length than its group's");
 	if (slice_equal(slice(padded, dh_public_len(sa->suite.group)),
-		    secret_slice(own(sa, &sa->public_i, &sa->public_r))))
+		    secret_slice(own(sa, &sa->public_i, &sa->public_r)))) /* check: ke-reflected */
 		return bad("sent our own Diffie-Hellman value back");
 	return secret_set(own(sa, &sa->public_r, &sa->public_i), ke) ? fine : no_memory;
 }
@@ -163,9 +165,11 @@ static struct verdict take_nonce(struct ike *ike, struct phase1 *sa, const struc
 	struct slice nonce = ike_payload_body(p, IKE_NONCE);
 
 	(void)ike;
-	if (nonce.n < IKE_NONCE_MIN || nonce.n > IKE_NONCE_MAX)
+	if (nonce.n < IKE_NONCE_MIN /* check: nonce-short */ ||
+		nonce.n > IKE_NONCE_MAX /* check: nonce-long */)
 		return bad("sent a nonce that is too short or too long");
-	if (slice_equal(nonce, secret_slice(own(sa, &sa->nonce_i, &sa->nonce_r))))
+	if (slice_equal(nonce,
+		    secret_slice(own(sa, &sa->nonce_i, &sa->nonce_r)))) /* check: nonce-reflected */
 		return bad("sent our own nonce back");
 	return secret_set(own(sa, &sa->nonce_r, &sa->nonce_i), nonce) ? fine : no_memory;
 }
@@ -186,7 +190,7 @@ struct verdict ike_main_derive(struct ike *ike, struct phase1 *sa)
 
 	/* The hashes below take the value as it was sent. */
 	if (!dh_public_pad(sa->suite.group, peer, padded) ||
-		!dh_agree(sa->dh, slice(padded, n), gxy))
+		!dh_agree(sa->dh, slice(padded, n), gxy) /* check: main-dh-allowed */)
 		return bad("sent a Diffie-Hellman value that is not allowed");
 	bool ok = ike_keys_psk(c, &sa->suite, ike->conf->psk, secret_slice(&sa->nonce_i),
 			  secret_slice(&sa->nonce_r), &sa->keys) &&
@@ -195,7 +199,7 @@ struct verdict ike_main_derive(struct ike *ike, struct phase1 *sa)
 		  ike_iv_phase1(c, sa->suite.hash, secret_slice(&sa->public_i),
 			  secret_slice(&sa->public_r), sa->iv);
 
-	wipe(gxy, sizeof(gxy));
+	wipe(gxy, sizeof(gxy)); /* check: main-secret-wipe */
 	return ok ? fine : no_crypto;
 }
 
@@ -218,7 +222,8 @@ static bool put_contact(struct ike *ike, struct phase1 *sa, struct ike_build *b)
 {
 	uint8_t cookies[2 * IKE_COOKIE];
 
-	if (!ike->conf->initial_contact || ike->was_up || ike_branch_elsewhere(ike, sa))
+	if (!ike->conf->initial_contact || ike->was_up /* check: contact-first-only */ ||
+		ike_branch_elsewhere(ike, sa))
 		return true;
 	memcpy(cookies, sa->cookie_i, IKE_COOKIE);
 	memcpy(cookies + IKE_COOKIE, sa->cookie_r, IKE_COOKIE);
@@ -234,7 +239,8 @@ static struct verdict take_proof(struct ike *ike, struct phase1 *sa, const struc
 
 	if (!ike_auth_hash(ike, sa, !sa->initiator, id, hash))
 		return no_crypto;
-	if (!secret_equal(slice(hash, hash_len(sa->suite.hash)), ike_payload_body(p, IKE_HASH)))
+	if (!secret_equal(slice(hash, hash_len(sa->suite.hash)),
+		    ike_payload_body(p, IKE_HASH))) /* check: main-hash */
 		return (struct verdict){REASON_IKE_PEER_AUTH, "sent a wrong HASH"};
 	ike_auth_id_text(id, sa->peer_id);
 	return fine;

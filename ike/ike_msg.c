@@ -53,7 +53,8 @@ bool ike_hdr_is(const struct ike_hdr *hdr, enum ike_message kind)
 	bool sealed = hdr->flags & IKE_ENCRYPTED;
 	bool phase1 = table[kind].exchange == IKE_MAIN;
 
-	if (hdr->exchange != table[kind].exchange || sealed != table[kind].sealed)
+	if (hdr->exchange != table[kind].exchange /* check: header-exchange */ ||
+		sealed != table[kind].sealed /* check: header-encrypted */)
 		return false;
 	/* A notify in the clear carries an ID of its own or, before phase 1 ends, none. */
 	return kind == IKE_INFO_CLEAR || phase1 == (hdr->id == 0);
@@ -82,15 +83,17 @@ bool ike_payloads_are(const struct ike_payloads *p, enum ike_message kind)
 {
 	const struct rule *rules = table[kind].rules;
 
-	if (p->n == 0 || (table[kind].first && p->at[0].type != table[kind].first))
+	if (p->n == 0 || (table[kind].first &&
+				 p->at[0].type != table[kind].first) /* check: payload-first */)
 		return false;
 	for (size_t i = 0; i < p->n; i++)
-		if (!rule_of(kind, p->at[i].type))
+		if (!rule_of(kind, p->at[i].type)) /* check: payload-allowed */
 			return false;
 	for (size_t i = 0; i < RULES_MAX && rules[i].payload; i++) {
 		size_t count = count_of(p, rules[i].payload);
 
-		if (count < rules[i].min || count > rules[i].max)
+		if (count < rules[i].min /* check: payload-least */ ||
+			count > rules[i].max /* check: payload-most */)
 			return false;
 	}
 	return true;
@@ -111,7 +114,9 @@ bool ike_hdr_parse(struct slice message, struct ike_hdr *hdr)
 	hdr->id = rd_u32(&r);
 	uint32_t len = rd_u32(&r);
 
-	return !r.bad && version >> 4 == 1 && len == message.n && message.n <= IKE_MESSAGE_MAX;
+	return !r.bad && version >> 4 == 1 /* check: header-version */ &&
+	       len == message.n /* check: header-length */ &&
+	       message.n <= IKE_MESSAGE_MAX /* check: header-longest */;
 }
 
 bool ike_payloads_parse(uint8_t first, struct slice octets, struct ike_payloads *to)
@@ -126,7 +131,8 @@ bool ike_payloads_parse(uint8_t first, struct slice octets, struct ike_payloads 
 		uint8_t reserved = rd_u8(&r);
 		uint16_t len = rd_u16(&r);
 
-		if (r.bad || reserved || len < IKE_PAYLOAD_HDR || to->n == IKE_PAYLOADS_MAX)
+		if (r.bad || reserved /* check: payload-reserved */ || len < IKE_PAYLOAD_HDR ||
+			to->n == IKE_PAYLOADS_MAX /* check: payload-count */)
 			return false;
 		to->at[to->n++] = (struct ike_payload){
 			.type = type,
@@ -136,7 +142,7 @@ bool ike_payloads_parse(uint8_t first, struct slice octets, struct ike_payloads 
 			behind_first = r;
 		type = next;
 	}
-	if (r.bad)
+	if (r.bad) /* check: payload-bounds */
 		return false;
 	to->rest = rd_take(&behind_first, rd_left(&behind_first) - rd_left(&r));
 	return to->n > 0;
@@ -169,7 +175,8 @@ bool ike_notify_parse(struct slice body, struct ike_notify *n)
 	n->type = rd_u16(&r);
 	n->spi = rd_take(&r, spi_len);
 	n->data = rd_rest(&r);
-	return !r.bad && doi <= IKE_DOI_IPSEC; /* 0: generic ISAKMP; RFC 2408, 3.14 */
+	return !r.bad &&
+	       doi <= IKE_DOI_IPSEC /* check: notify-doi */; /* 0: generic ISAKMP; RFC 2408, 3.14 */
 }
 
 bool ike_delete_parse(struct slice body, struct ike_delete *d)
@@ -181,10 +188,11 @@ bool ike_delete_parse(struct slice body, struct ike_delete *d)
 	d->spi_len = rd_u8(&r);
 	d->count = rd_u16(&r);
 	d->spis = rd_take(&r, (size_t)d->count * d->spi_len);
-	if (r.bad || doi > IKE_DOI_IPSEC)
+	if (r.bad || doi > IKE_DOI_IPSEC /* check: delete-doi */)
 		return false;
-	return (d->protocol == IKE_PROTO_ESP && d->spi_len == 4) ||
-	       (d->protocol == IKE_PROTO_ISAKMP && d->spi_len == 2 * IKE_COOKIE);
+	return (d->protocol == IKE_PROTO_ESP && d->spi_len == 4 /* check: delete-esp-spi */) ||
+	       (d->protocol == IKE_PROTO_ISAKMP &&
+		       d->spi_len == 2 * IKE_COOKIE /* check: delete-isakmp-spi */);
 }
 
 bool ike_id_parse(struct slice body, struct ike_id *id)

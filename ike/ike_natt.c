@@ -45,7 +45,7 @@ void ike_natt_take_vids(struct ike *ike, struct phase1 *sa, const struct ike_pay
 			sa->vids |= 1u << vid;
 	}
 	/* Some servers send more of them later, but the numbers of NAT-D are settled by message 2. */
-	if (sa->awaits > 2 || !speaks_natt(ike))
+	if (sa->awaits > 2 /* check: natt-settled */ || !speaks_natt(ike))
 		return;
 	if (sa->vids & 1u << VID_NATT_RFC)
 		sa->natt = NATT_RFC;
@@ -168,7 +168,7 @@ enum natt_kind natt_classify(struct pkt *p)
 
 	if (is_keepalive(p))
 		return NATT_KEEPALIVE;
-	if (p->len <= MARKER)
+	if (p->len <= MARKER) /* check: natt-length */
 		return NATT_JUNK;
 	if (memcmp(p->data, marker, MARKER) != 0)
 		return NATT_ESP;

@@ -22,7 +22,8 @@ enum {
 struct pair *ike_pair_find(struct ike *ike, uint32_t spi, bool either_way)
 {
 	for (struct pair *p = ike->pairs; p; p = p->next)
-		if (!p->dead && (p->spi_in == spi || (either_way && p->spi_out == spi)))
+		if (!p->dead && (/* check: pair-spi */ p->spi_in == spi ||
+					(either_way && p->spi_out == spi)))
 			return p;
 	return NULL;
 }
@@ -139,7 +140,7 @@ static bool fall_back(struct ike *ike, msec now)
 static void count_short_lives(struct ike *ike, const struct pair *p, msec now)
 {
 	ike->short_lives = now - p->born < SHORT_LIFE ? ike->short_lives + 1 : 0;
-	if (ike->short_lives >= SHORT_LIVES)
+	if (ike->short_lives >= SHORT_LIVES) /* check: pair-short-lives */
 		ike_fail(ike, REASON_IKE_DELETED_BY_PEER, "%u ESP pairs in a row, each within %u s",
 			ike->short_lives, SHORT_LIFE / 1000);
 }

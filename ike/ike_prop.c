@@ -50,7 +50,7 @@ static bool transforms_parse(struct rd *r, uint8_t count, struct ike_offer o, st
 	uint8_t next = PAYLOAD_TRANSFORM;
 
 	for (unsigned i = 0; i < count; i++) {
-		if (next != PAYLOAD_TRANSFORM)
+		if (next != PAYLOAD_TRANSFORM) /* check: transform-type */
 			return false;
 		next = rd_u8(r);
 		rd_skip(r, 1);
@@ -61,10 +61,11 @@ static bool transforms_parse(struct rd *r, uint8_t count, struct ike_offer o, st
 		o.id = rd_u8(r);
 		rd_skip(r, 2);
 		o.attributes = rd_take(r, (size_t)len - 8);
-		if (!r->bad && to->n < IKE_OFFERS_MAX)
+		if (!r->bad && to->n < IKE_OFFERS_MAX /* check: offers-room */)
 			to->at[to->n++] = o;
 	}
-	return !r->bad && next == 0 && rd_left(r) == 0 && count > 0;
+	return !r->bad && next == 0 /* check: transform-last */ &&
+	       rd_left(r) == 0 /* check: transform-rest */ && count > 0;
 }
 
 /* Two proposals of one number belong together: AND, not OR. */
@@ -83,7 +84,8 @@ bool ike_offers_parse(struct slice body, struct ike_offers *to)
 	uint8_t next = PAYLOAD_PROPOSAL;
 
 	to->n = 0;
-	if (rd_u32(&r) != IKE_DOI_IPSEC || rd_u32(&r) != SITUATION_IDENTITY)
+	if (rd_u32(&r) != IKE_DOI_IPSEC /* check: sa-doi */ ||
+		rd_u32(&r) != SITUATION_IDENTITY /* check: sa-situation */)
 		return false;
 	while (next == PAYLOAD_PROPOSAL) {
 		size_t from = to->n;
@@ -102,7 +104,7 @@ bool ike_offers_parse(struct slice body, struct ike_offers *to)
 			return false;
 		mark_bundles(to, from);
 	}
-	return next == 0 && rd_left(&r) == 0;
+	return next == 0 /* check: proposal-last */ && rd_left(&r) == 0 /* check: proposal-rest */;
 }
 
 /* ---- attributes ---- */
@@ -124,7 +126,7 @@ static bool attribute_next(struct rd *r, struct attribute *a)
 		return !r->bad;
 	}
 	uint16_t len = rd_u16(r);
-	if (len == 0 || len > 8)
+	if (len == 0 || len > 8) /* check: attribute-length */
 		r->bad = true;
 	uint64_t value = rd_uint(r, len);
 	a->value = value > UINT32_MAX ? UINT32_MAX : (uint32_t)value;
@@ -150,28 +152,31 @@ static bool attributes_parse(
 	*to = (struct attributes){0};
 	while (attribute_next(&r, &a)) {
 		if (a.type == life_type) {
-			if (unit || (a.value != LIFE_SECONDS && a.value != LIFE_KILOBYTES))
+			if (unit /* check: life-type-twice */ ||
+				(a.value != LIFE_SECONDS &&
+					a.value != LIFE_KILOBYTES) /* check: life-type-known */)
 				return false;
 			unit = a.value;
 		} else if (a.type == life) {
-			if (!unit)
+			if (!unit) /* check: life-typed */
 				return false;
 			if (unit == LIFE_SECONDS)
 				to->life_s = a.value;
 			unit = 0;
 		} else {
-			if (a.type >= ATTRIBUTES || to->seen & 1u << a.type)
+			if (a.type >= ATTRIBUTES /* check: attribute-type */ ||
+				to->seen & 1u << a.type /* check: attribute-once */)
 				return false;
 			to->seen |= 1u << a.type;
 			to->value[a.type] = a.value;
 		}
 	}
-	return !r.bad && !unit;
+	return !r.bad /* check: attribute-bounds */ && !unit /* check: life-complete */;
 }
 
 static bool only(const struct attributes *a, uint32_t allowed)
 {
-	return (a->seen & ~allowed) == 0;
+	return (a->seen & ~allowed) == 0 /* check: attribute-allowed */;
 }
 
 static bool hash_of(uint32_t number, bool esp, enum hash *to)
@@ -189,7 +194,7 @@ static bool hash_of(uint32_t number, bool esp, enum hash *to)
 
 static bool aes_key_len(uint32_t bits, uint8_t *to)
 {
-	if (bits != 128 && bits != 192 && bits != 256)
+	if (bits != 128 && bits != 192 && bits != 256) /* check: aes-key-length */
 		return false;
 	*to = (uint8_t)(bits / 8);
 	return true;
@@ -197,7 +202,8 @@ static bool aes_key_len(uint32_t bits, uint8_t *to)
 
 static bool group_of(uint32_t number, enum dh_group *to)
 {
-	if (number > UINT8_MAX || dh_public_len((enum dh_group)number) == 0)
+	if (number > UINT8_MAX ||
+		dh_public_len((enum dh_group)number) == 0 /* check: group-known */)
 		return false;
 	*to = (enum dh_group)number;
 	return true;
@@ -212,13 +218,15 @@ bool ike_sa1_of(const struct ike_offer *o, struct ike_sa1 *to)
 	struct attributes a;
 
 	*to = (struct ike_sa1){0};
-	if (o->protocol != IKE_PROTO_ISAKMP || o->id != TRANSFORM_IKE || o->bundled ||
-		o->spi.n > 16)
+	if (o->protocol != IKE_PROTO_ISAKMP /* check: sa1-protocol */ ||
+		o->id != TRANSFORM_IKE /* check: sa1-transform */ ||
+		o->bundled /* check: sa1-bundle */ || o->spi.n > 16 /* check: sa1-spi-length */)
 		return false;
 	if (!attributes_parse(o->attributes, A1_LIFE_TYPE, A1_LIFE, &a) || !only(&a, ALLOWED))
 		return false;
 	if (!hash_of(a.value[A1_HASH], false, &to->suite.hash) ||
-		!group_of(a.value[A1_GROUP], &to->suite.group) || a.value[A1_AUTH] > UINT16_MAX)
+		!group_of(a.value[A1_GROUP], &to->suite.group) ||
+		a.value[A1_AUTH] > UINT16_MAX /* check: sa1-auth-number */)
 		return false;
 	to->auth = (uint16_t)a.value[A1_AUTH];
 	to->life_s = a.life_s;
@@ -228,7 +236,8 @@ bool ike_sa1_of(const struct ike_offer *o, struct ike_sa1 *to)
 	}
 	to->suite.cipher = CBC_3DES;
 	to->suite.key_len = 24;
-	return a.value[A1_CIPHER] == IKE_3DES && !(a.seen & 1u << A1_KEY_BITS);
+	return a.value[A1_CIPHER] == IKE_3DES /* check: sa1-cipher */ &&
+	       !(a.seen & 1u << A1_KEY_BITS) /* check: sa1-3des-key-length */;
 }
 
 /* Cipher and key length: AES says its length, 3DES has only one. */
@@ -237,10 +246,10 @@ static bool esp_cipher_of(uint8_t id, const struct attributes *a, struct esp_sui
 	to->key_len = 24;
 	if (id == TRANSFORM_3DES) {
 		to->cipher = ESP_3DES;
-		return !(a->seen & 1u << A2_KEY_BITS);
+		return !(a->seen & 1u << A2_KEY_BITS) /* check: sa2-3des-key-length */;
 	}
 	to->cipher = id == TRANSFORM_GCM16 ? ESP_AES_GCM : ESP_AES_CBC;
-	return (id == TRANSFORM_AES || id == TRANSFORM_GCM16) &&
+	return (id == TRANSFORM_AES || id == TRANSFORM_GCM16) /* check: sa2-cipher */ &&
 	       aes_key_len(a->value[A2_KEY_BITS], &to->key_len);
 }
 
@@ -250,21 +259,24 @@ bool ike_sa2_of(const struct ike_offer *o, struct ike_sa2 *to)
 	struct attributes a;
 
 	*to = (struct ike_sa2){0};
-	if (o->protocol != IKE_PROTO_ESP || o->spi.n != 4 || o->bundled)
+	if (o->protocol != IKE_PROTO_ESP /* check: sa2-protocol */ ||
+		o->spi.n != 4 /* check: sa2-spi-length */ || o->bundled /* check: sa2-bundle */)
 		return false;
 	if (!attributes_parse(o->attributes, A2_LIFE_TYPE, A2_LIFE, &a) || !only(&a, ALLOWED))
 		return false;
-	if (!esp_cipher_of(o->id, &a, &to->suite) || a.value[A2_MODE] > UINT16_MAX)
+	if (!esp_cipher_of(o->id, &a, &to->suite) ||
+		a.value[A2_MODE] > UINT16_MAX /* check: sa2-mode-number */)
 		return false;
-	if (a.seen & 1u << A2_GROUP && !group_of(a.value[A2_GROUP], &to->pfs))
+	if (a.seen & 1u << A2_GROUP &&
+		!group_of(a.value[A2_GROUP], &to->pfs)) /* check: sa2-group */
 		return false;
 	to->mode = (uint16_t)a.value[A2_MODE];
 	to->life_s = a.life_s;
 	if (to->suite.cipher == ESP_AES_GCM) {
 		to->suite.icv_len = 16;
-		return !(a.seen & 1u << A2_AUTH);
+		return !(a.seen & 1u << A2_AUTH) /* check: sa2-gcm-auth */;
 	}
-	if (!hash_of(a.value[A2_AUTH], true, &to->suite.auth))
+	if (!hash_of(a.value[A2_AUTH], true, &to->suite.auth)) /* check: sa2-auth */
 		return false;
 	to->suite.icv_len = hashes[to->suite.auth].icv_len;
 	return true;
@@ -282,14 +294,17 @@ bool ike_life_of(struct slice attributes, bool phase1, uint32_t *life_s)
 
 bool ike_suite_same(const struct ike_suite *a, const struct ike_suite *b)
 {
-	return a->cipher == b->cipher && a->key_len == b->key_len && a->hash == b->hash &&
-	       a->group == b->group;
+	return a->cipher == b->cipher /* check: suite-cipher */ &&
+	       a->key_len == b->key_len /* check: suite-key-length */ &&
+	       a->hash == b->hash /* check: suite-hash */ &&
+	       a->group == b->group /* check: suite-group */;
 }
 
 bool ike_esp_same(const struct esp_suite *a, const struct esp_suite *b)
 {
-	return a->cipher == b->cipher && a->key_len == b->key_len &&
-	       (a->cipher == ESP_AES_GCM || a->auth == b->auth);
+	return a->cipher == b->cipher /* check: esp-suite-cipher */ &&
+	       a->key_len == b->key_len /* check: esp-suite-key-length */ &&
+	       (a->cipher == ESP_AES_GCM || a->auth == b->auth) /* check: esp-suite-auth */;
 }
 
 /* ---- writing ---- */

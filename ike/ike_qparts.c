@@ -92,9 +92,11 @@ static struct verdict take_nonce(struct quick *q, const struct ike_payloads *p)
 {
 	struct slice nonce = ike_payload_body(p, IKE_NONCE);
 
-	if (nonce.n < IKE_NONCE_MIN || nonce.n > IKE_NONCE_MAX)
+	if (nonce.n < IKE_NONCE_MIN /* check: quick-nonce-short */ ||
+		nonce.n > IKE_NONCE_MAX /* check: quick-nonce-long */)
 		return bad("sent a nonce that is too short or too long");
-	if (slice_equal(nonce, secret_slice(own(q, &q->nonce_i, &q->nonce_r))))
+	if (slice_equal(nonce, secret_slice(own(q, &q->nonce_i,
+				       &q->nonce_r)))) /* check: quick-nonce-reflected */
 		return bad("sent our own nonce back");
 	return secret_set(own(q, &q->nonce_r, &q->nonce_i), nonce) ? fine : no_memory;
 }
@@ -107,9 +109,9 @@ static struct verdict take_ke(struct quick *q, const struct ike_payloads *p)
 
 	if (q->pfs == DH_NONE)
 		return ke.n ? bad("sent a key exchange that was not asked for") : fine;
-	if (!dh_public_pad(q->pfs, ke, value))
+	if (!dh_public_pad(q->pfs, ke, value)) /* check: quick-ke-length */
 		return bad("sent no Diffie-Hellman value of its group");
-	if (q->dh && slice_equal(slice(value, n), dh_public(q->dh)))
+	if (q->dh && slice_equal(slice(value, n), dh_public(q->dh))) /* check: quick-ke-reflected */
 		return bad("sent our own Diffie-Hellman value back");
 	return secret_set(&q->peer_public, slice(value, n)) ? fine : no_memory;
 }
@@ -128,9 +130,11 @@ static bool id_allowed(struct slice body, const struct ip *wanted, uint16_t port
 	if (!ike_id_parse(body, &id))
 		return false;
 	struct ip ip = ike_id_ip(&id);
-	if (ip.family != wanted->family || (id.protocol != UDP && id.protocol != 0))
+	if (ip.family != wanted->family /* check: quick-id-family */ ||
+		(id.protocol != UDP && id.protocol != 0) /* check: quick-id-protocol */)
 		return false;
-	return port_allowed(id.port, port) && (natted || ip_equal(&ip, wanted));
+	return port_allowed(id.port, port) /* check: quick-id-port */ &&
+	       (natted || ip_equal(&ip, wanted)) /* check: quick-id-address */;
 }
 
 /* Both IDs, in the order of the quick mode's roles, or none: host to host. */
@@ -142,7 +146,7 @@ static bool ids_allowed(const struct ike *ike, const struct quick *q, const stru
 
 	if (!first && !second)
 		return true;
-	if (!first || !second)
+	if (!first || !second) /* check: quick-id-pair */
 		return false;
 	struct slice us = q->initiator ? first->body : second->body;
 	struct slice them = q->initiator ? second->body : first->body;
@@ -183,10 +187,12 @@ static bool take_transform(struct ike *ike, struct quick *q, const struct ike_of
 	struct rd r = rd_of(o->spi);
 	uint32_t spi = rd_u32(&r);
 
-	if (!ike_sa2_of(o, &v) || v.mode != ike_natt_mode(ike, q->sa) || spi < ESP_SPI_MIN)
+	if (!ike_sa2_of(o, &v) ||
+		v.mode != ike_natt_mode(ike, q->sa) /* check: quick-mode-number */ ||
+		spi < ESP_SPI_MIN /* check: quick-spi-reserved */)
 		return false;
 	const struct esp_suite *suite = our_suite(ike, &v.suite);
-	if (!suite || (q->initiator && v.pfs != q->pfs))
+	if (!suite || (q->initiator && v.pfs != q->pfs) /* check: quick-pfs-group */)
 		return false;
 	q->pfs = v.pfs;
 	q->pair.suite = *suite;
@@ -202,7 +208,8 @@ struct verdict ike_quick_take_answer(struct ike *ike, struct quick *q, const str
 	struct ike_offers offers;
 	struct verdict v;
 
-	if (!ike_offers_parse(ike_payload_body(p, IKE_SA), &offers) || offers.n != 1)
+	if (!ike_offers_parse(ike_payload_body(p, IKE_SA), &offers) ||
+		offers.n != 1 /* check: quick-one-transform */)
 		return bad("answered with a malformed SA");
 	if (!take_transform(ike, q, &offers.at[0]))
 		return bad("chose an ESP suite or mode that we did not offer");
@@ -211,7 +218,7 @@ struct verdict ike_quick_take_answer(struct ike *ike, struct quick *q, const str
 		v = take_ke(q, p);
 	if (v.id != REASON_NONE)
 		return v;
-	if (!ids_allowed(ike, q, p))
+	if (!ids_allowed(ike, q, p)) /* check: quick-answer-ids */
 		return bad("answered for other addresses or ports");
 	take_lifetime(q, p);
 	return fine;
@@ -257,7 +264,7 @@ struct verdict ike_quick_take_offer(
 	if (v.id != REASON_NONE)
 		return v;
 	*error = IKE_INVALID_ID_INFORMATION;
-	if (!ids_allowed(ike, q, p))
+	if (!ids_allowed(ike, q, p)) /* check: quick-offer-ids */
 		return bad("asked for other addresses or ports");
 	*error = IKE_PAYLOAD_MALFORMED;
 	v = take_nonce(q, p);
@@ -281,7 +288,8 @@ struct verdict ike_quick_derive(struct ike *ike, struct quick *q)
 	struct slice secret = slice(gxy, dh_secret_len(q->pfs));
 
 	/* Or this host failed: dh_agree() does not say, so nobody is blamed. */
-	if (q->pfs != DH_NONE && !dh_agree(q->dh, secret_slice(&q->peer_public), gxy))
+	if (q->pfs != DH_NONE &&
+		!dh_agree(q->dh, secret_slice(&q->peer_public), gxy)) /* check: quick-dh-allowed */
 		return (struct verdict){
 			REASON_IKE_FAIL, "sent a Diffie-Hellman value that gives no secret"};
 	q->pair.lane = encapsulated ? LANE_NATT : LANE_RAW;

@@ -26,7 +26,7 @@ static struct quick *quick_new(struct ike *ike, struct phase1 *sa, bool initiato
 
 	for (const struct quick *q = ike->quicks; q; q = q->next)
 		n += !q->dead && q->state != QUICK_DONE;
-	struct quick *q = n < QUICK_MAX ? calloc(1, sizeof(*q)) : NULL;
+	struct quick *q = n < QUICK_MAX /* check: quick-count */ ? calloc(1, sizeof(*q)) : NULL;
 	if (!q)
 		return NULL;
 	q->sa = sa;
@@ -46,7 +46,7 @@ void ike_quick_free(struct quick *q)
 	for (size_t i = 0; i < sizeof(secrets) / sizeof(secrets[0]); i++)
 		secret_clear(secrets[i]);
 	dh_free(q->dh);
-	wipe(q, sizeof(*q));
+	wipe(q, sizeof(*q)); /* check: quick-wipe */
 	free(q);
 }
 
@@ -178,10 +178,10 @@ static void quick_done(struct quick *q, msec now)
 	q->state = QUICK_DONE;
 	q->ends = now + KEPT;
 	retry_stop(&q->retry);
-	wipe(&q->pair.in.key, sizeof(q->pair.in.key));
-	wipe(&q->pair.in.auth, sizeof(q->pair.in.auth));
-	wipe(&q->pair.out.key, sizeof(q->pair.out.key));
-	wipe(&q->pair.out.auth, sizeof(q->pair.out.auth));
+	wipe(&q->pair.in.key, sizeof(q->pair.in.key));     /* check: quick-key-in-wipe */
+	wipe(&q->pair.in.auth, sizeof(q->pair.in.auth));   /* check: quick-auth-in-wipe */
+	wipe(&q->pair.out.key, sizeof(q->pair.out.key));   /* check: quick-key-out-wipe */
+	wipe(&q->pair.out.auth, sizeof(q->pair.out.auth)); /* check: quick-auth-out-wipe */
 }
 
 /* What this host lacks ends the machine; what the gateway did wrong ends the quick mode. */
@@ -245,7 +245,7 @@ void ike_quick_answered(
 	bool spi = q->state == QUICK_WANT_SPI;
 
 	q->question = 0;
-	if (!answer->yes || (spi && answer->spi < ESP_SPI_MIN))
+	if (!answer->yes || (spi && answer->spi < ESP_SPI_MIN) /* check: own-spi-reserved */)
 		quick_failed(ike, q, now, REASON_ESP_PLANE, "%s: %s",
 			spi ? "no SPI" : "the pair was not installed",
 			answer->why ? answer->why : "refused");
@@ -263,17 +263,19 @@ static bool hash_good(
 	uint8_t hash[HASH_MAX];
 
 	return quick_hash(ike, q, kind, p->rest, hash) &&
-	       secret_equal(slice(hash, hash_len(q->sa->keys.hash)), p->at[0].body);
+	       secret_equal(slice(hash, hash_len(q->sa->keys.hash)),
+		       p->at[0].body) /* check: quick-hash */;
 }
 
 /* Decrypt, check the form and the HASH; only then does the IV advance. */
 static bool quick_open(struct ike *ike, struct quick *q, enum ike_message kind,
 	const struct ike_hdr *hdr, struct slice message, uint8_t *plain, struct ike_payloads *p)
 {
-	if (!ike_hdr_is(hdr, kind) ||
+	if (!ike_hdr_is(hdr, kind) /* check: quick-header */ ||
 		!ike_unseal(ike->env->crypto, &q->sa->keys, q->iv, message, plain) ||
 		!ike_payloads_parse(hdr->first, slice(plain, message.n - IKE_HDR), p) ||
-		!ike_payloads_are(p, kind) || !hash_good(ike, q, kind, p))
+		!ike_payloads_are(p, kind) /* check: quick-payloads */ ||
+		!hash_good(ike, q, kind, p))
 		return false;
 	ike_last_block(&q->sa->keys, message, q->iv);
 	return true;
@@ -317,7 +319,7 @@ static void continued(struct ike *ike, struct quick *q, const struct ike_hdr *hd
 		quick_repeated(ike, q, now, out);
 		return;
 	}
-	if (q->state != QUICK_SENT1 && q->state != QUICK_SENT2)
+	if (q->state != QUICK_SENT1 && q->state != QUICK_SENT2) /* check: quick-expected */
 		return;
 	enum ike_message kind = q->state == QUICK_SENT1 ? IKE_QM2 : IKE_QM3;
 	if (!quick_open(ike, q, kind, hdr, message, plain, &p)) {
@@ -386,13 +388,13 @@ void ike_quick_recv(struct ike *ike, struct phase1 *sa, const struct ike_hdr *hd
 	uint8_t digest[DIGEST];
 	struct quick *q = ike->quicks;
 
-	if (!sa->up || !ike_digest(ike, message, digest))
+	if (!sa->up /* check: quick-established */ || !ike_digest(ike, message, digest))
 		return;
-	while (q && (q->dead || q->sa != sa || q->id != hdr->id))
+	while (q && (q->dead || q->sa != sa || q->id != hdr->id /* check: quick-message-id */))
 		q = q->next;
 	if (q)
 		continued(ike, q, hdr, message, digest, now, out);
-	else if (!ike_id_seen(sa, hdr->id))
+	else if (!ike_id_seen(sa, hdr->id) /* check: quick-replay */)
 		begun(ike, sa, hdr, message, digest, now, out);
 }
 
@@ -428,7 +430,8 @@ void ike_quick_refused(struct ike *ike, struct phase1 *sa, const struct ike_noti
 	for (struct quick *q = ike->quicks; q; q = q->next) {
 		bool both = q->pfs != ike->conf->proposals.pfs;
 
-		if (q->dead || q->sa != sa || q->state != QUICK_SENT1 || names_another(q, n))
+		if (q->dead || q->sa != sa || q->state != QUICK_SENT1 ||
+			names_another(q, n) /* check: quick-refused-other */)
 			continue;
 		if (again_with_pfs(ike, q, n->type, now))
 			return;

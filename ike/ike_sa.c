@@ -211,8 +211,9 @@ static bool add_ike(struct slice text, struct ike_proposals *p)
 	const struct hash_word *hash = hash_word(take_until(&r, '-'));
 	const struct group_word *group = group_word(rd_rest(&r));
 
-	if (!cipher || cipher->gcm || !hash || hash->esp_only || !group ||
-		p->n_ike == IKE_SUITES_MAX)
+	if (!cipher || cipher->gcm /* check: ike-without-gcm */ || !hash ||
+		hash->esp_only /* check: ike-whole-hash */ || !group ||
+		p->n_ike == IKE_SUITES_MAX /* check: ike-suites-room */)
 		return false;
 	p->ike[p->n_ike++] = (struct ike_suite){
 		.cipher = cipher->triple_des ? CBC_3DES : CBC_AES,
@@ -235,7 +236,7 @@ static bool take_pfs(struct rd *r, struct ike_proposals *p)
 			return false;
 		group = word->group;
 	}
-	if (p->n_esp && group != p->pfs)
+	if (p->n_esp && group != p->pfs) /* check: esp-one-group */
 		return false;
 	p->pfs = group;
 	return true;
@@ -247,7 +248,7 @@ static bool add_esp(struct slice text, struct ike_proposals *p)
 	const struct cipher_word *cipher = cipher_word(take_until(&r, '-'));
 	struct esp_suite suite = {.cipher = ESP_AES_GCM, .icv_len = 16};
 
-	if (!cipher || p->n_esp == ESP_SUITES_MAX)
+	if (!cipher || p->n_esp == ESP_SUITES_MAX /* check: esp-suites-room */)
 		return false;
 	suite.key_len = cipher->key_len;
 	if (!cipher->gcm) {

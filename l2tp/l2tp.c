@@ -75,13 +75,15 @@ static void refuse_tunnel(struct l2tp *t, const struct l2tp_head *h, msec now, s
 {
 	struct l2tp_msg m;
 
-	if (l2tp_msg_parse(&m, h->avps, &t->key) == L2TP_PARSE_BAD || m.type != L2TP_SCCRQ) {
+	if (l2tp_msg_parse(&m, h->avps, &t->key) == L2TP_PARSE_BAD ||
+		m.type != L2TP_SCCRQ /* check: tunnel-zero-request */) {
 		t->bad++;
 		return;
 	}
 	uint16_t peer = l2tp_msg_u16(&m, AVP_ASSIGNED_TUNNEL_ID);
 	wipe(m.store, m.used);
-	if (!peer || now < t->refuse_from)
+	if (!peer /* check: tunnel-refusal-id */ ||
+		now < t->refuse_from /* check: tunnel-refusal-rate */)
 		return;
 	t->refuse_from = now + refusal_pause;
 	say_no_tunnel(t, peer, (uint16_t)(h->ns + 1), &out->down);
@@ -91,9 +93,10 @@ static void refuse_tunnel(struct l2tp *t, const struct l2tp_head *h, msec now, s
 static void recv_control(struct l2tp *t, struct pkt *p, msec now, struct io *out)
 {
 	struct l2tp_head h;
-	bool good = l2tp_head_parse(pkt_slice(p), &h) && (!h.avps.n || l2tp_msg_begins(h.avps));
+	bool good = l2tp_head_parse(pkt_slice(p), &h) &&
+		    (!h.avps.n || l2tp_msg_begins(h.avps)) /* check: l2tp-begins */;
 
-	if (good && h.tunnel == t->tunnel) {
+	if (good && h.tunnel == t->tunnel /* check: l2tp-tunnel */) {
 		if (!chan_recv(&t->chan, p, &h, now)) {
 			t->bad++;
 			return;
@@ -116,17 +119,18 @@ static void recv_data(struct l2tp *t, struct pkt *p, msec now, struct io *out)
 {
 	struct l2tp_data d;
 
-	if (!l2tp_data_strip(p, &d) || d.tunnel != t->tunnel || d.session != t->session) {
+	if (!l2tp_data_strip(p, &d) || d.tunnel != t->tunnel /* check: data-tunnel */ ||
+		d.session != t->session /* check: data-session */) {
 		t->bad++;
 		pkt_free(p);
 		return;
 	}
 	t->heard = now;
-	if (t->state != L2TP_UP) {
+	if (t->state != L2TP_UP) { /* check: data-before-up */
 		pkt_free(p);
 		return;
 	}
-	if (!l2tp_order_accept(&t->order, &d)) {
+	if (!l2tp_order_accept(&t->order, &d)) { /* check: data-order */
 		t->late++;
 		pkt_free(p);
 		return;

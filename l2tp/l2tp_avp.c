@@ -55,7 +55,10 @@ static const struct avp_rule rules[AVP_TYPES] = {
 
 const struct avp_rule *avp_rule(uint16_t vendor, uint16_t type)
 {
-	return vendor == 0 && type < AVP_TYPES && rules[type].name ? &rules[type] : NULL;
+	return vendor == 0 /* check: avp-vendor */ &&
+			       type < AVP_TYPES /* check: avp-type-known */ && rules[type].name
+		       ? &rules[type]
+		       : NULL;
 }
 
 bool avp_next(struct rd *r, struct avp *a)
@@ -79,7 +82,7 @@ bool avp_next(struct rd *r, struct avp *a)
 
 static void put_head(struct wr *w, enum avp_type type, unsigned bits, size_t n)
 {
-	w->bad |= n > AVP_VALUE_MAX;
+	w->bad |= n > AVP_VALUE_MAX; /* check: avp-value-room */
 	wr_u16(w, (uint16_t)(bits | (rules[type].mandatory ? M : 0u) | ((n + AVP_HEAD) & LENGTH)));
 	wr_u16(w, 0);
 	wr_u16(w, (uint16_t)type);
@@ -154,5 +157,5 @@ bool avp_unhide(const struct avp_key *key, struct slice vector, const struct avp
 	uint16_t length = rd_u16(&r);
 
 	*value = rd_take(&r, length);
-	return !r.bad;
+	return !r.bad /* check: hidden-length */;
 }

@@ -30,7 +30,7 @@ void chan_clear(struct l2tp_chan *c)
 
 int chan_send(struct l2tp_chan *c, struct pkt *p, enum l2tp_message type, enum patience patience)
 {
-	if (c->queued == CHAN_OUT) {
+	if (c->queued == CHAN_OUT) { /* check: channel-out-room */
 		pkt_free(p);
 		return -ENOBUFS;
 	}
@@ -156,7 +156,7 @@ static bool acknowledged(struct l2tp_chan *c, uint16_t nr, msec now)
 
 	if (seq16_before(nr, una))
 		return true; /* late, but the rest of its message counts */
-	if (n > c->sent)
+	if (n > c->sent)     /* check: channel-nr-ahead */
 		return false;
 	if (n == 0)
 		return true;
@@ -187,7 +187,7 @@ bool chan_recv(struct l2tp_chan *c, struct pkt *p, const struct l2tp_head *h, ms
 		return good;
 	}
 	c->ack_due = true; /* duplicates too: the peer has not seen our first */
-	if (ahead >= CHAN_IN || *slot)
+	if (ahead >= CHAN_IN /* check: channel-ns-window */ || *slot /* check: channel-slot-free */)
 		pkt_free(p);
 	else
 		*slot = p;

@@ -45,7 +45,7 @@ bool l2tp_data_strip(struct pkt *p, struct l2tp_data *d)
 	uint16_t flags = rd_u16(&r);
 	size_t length = p->len;
 
-	if (flags & L2TP_T || (flags & L2TP_VERSION_MASK) != L2TP_VERSION)
+	if (flags & L2TP_T || (flags & L2TP_VERSION_MASK) != L2TP_VERSION /* check: data-version */)
 		return false;
 	*d = (struct l2tp_data){.flags = flags & (L2TP_L | L2TP_S | L2TP_O | L2TP_P)};
 	if (flags & L2TP_L)
@@ -60,7 +60,7 @@ bool l2tp_data_strip(struct pkt *p, struct l2tp_data *d)
 		d->offset = rd_u16(&r);
 		rd_skip(&r, d->offset);
 	}
-	if (r.bad || length > p->len || length <= head_len(d))
+	if (r.bad || length > p->len || length <= head_len(d) /* check: data-empty */)
 		return false;
 	return pkt_trim(p, length) && pkt_pull(p, head_len(d));
 }

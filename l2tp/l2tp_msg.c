@@ -111,10 +111,11 @@ bool l2tp_head_parse(struct slice payload, struct l2tp_head *h)
 	h->session = rd_u16(&r);
 	h->ns = rd_u16(&r);
 	h->nr = rd_u16(&r);
-	if (r.bad || (flags & FLAGS_MEANT) != FLAGS || length < L2TP_HEAD)
+	if (r.bad || (flags & FLAGS_MEANT) != FLAGS /* check: l2tp-header-bits */ ||
+		length < L2TP_HEAD)
 		return false;
 	h->avps = rd_take(&r, length - (size_t)L2TP_HEAD);
-	return !r.bad;
+	return !r.bad /* check: l2tp-header-length */;
 }
 
 void l2tp_head_put(struct wr *w, const struct l2tp_head *h, size_t avps)
@@ -153,8 +154,11 @@ void l2tp_head_stamp(struct pkt *p, uint16_t tunnel, uint16_t ns, uint16_t nr)
 
 static bool first_avp(struct rd *r, struct avp *a)
 {
-	return avp_next(r, a) && a->vendor == 0 && a->type == AVP_MESSAGE_TYPE && !a->hidden &&
-	       !a->reserved && a->value.n == 2;
+	return avp_next(r, a) && a->vendor == 0 /* check: first-avp-vendor */ &&
+	       a->type == AVP_MESSAGE_TYPE /* check: first-avp-type */ &&
+	       !a->hidden /* check: first-avp-hidden */ &&
+	       !a->reserved /* check: first-avp-reserved */ &&
+	       a->value.n == 2 /* check: first-avp-length */;
 }
 
 bool l2tp_msg_begins(struct slice avps)
@@ -177,7 +181,9 @@ static bool belongs(const struct l2tp_msg *m, uint16_t type)
 static bool unhide(
 	struct l2tp_msg *m, struct avp *a, const struct avp_key *key, struct slice vector)
 {
-	if (!key || !key->secret.n || !vector.n || a->value.n > L2TP_STORE - m->used)
+	if (!key || !key->secret.n /* check: hidden-without-secret */ ||
+		!vector.n /* check: hidden-without-vector */ ||
+		a->value.n > L2TP_STORE - m->used /* check: hidden-room */)
 		return false;
 	size_t n = a->value.n;
 	if (!avp_unhide(key, vector, a, &m->store[m->used], &a->value))
@@ -193,26 +199,29 @@ static void take_avp(
 	const struct avp_rule *rule = a->reserved ? NULL : avp_rule(a->vendor, a->type);
 
 	if (!rule) {
-		if (a->mandatory)
+		if (a->mandatory) /* check: avp-unknown-mandatory */
 			fault(m, L2TP_ERROR_UNKNOWN_AVP, "unknown AVP %u of vendor %u", a->type,
 				a->vendor);
 		return;
 	}
-	if (a->hidden && (!rule->may_hide || !unhide(m, a, key, *vector))) {
+	if (a->hidden &&
+		(!rule->may_hide /* check: avp-may-hide */ || !unhide(m, a, key, *vector))) {
 		m->fault_hidden |= a->mandatory;
-		if (a->mandatory)
+		if (a->mandatory) /* check: avp-unhidden-mandatory */
 			fault(m, L2TP_ERROR_VALUE, "%s cannot be unhidden", rule->name);
 		return;
 	}
-	if (a->value.n < rule->min || a->value.n > rule->max) {
+	if (a->value.n < rule->min /* check: avp-short */ ||
+		a->value.n > rule->max /* check: avp-long */) {
 		m->fault_hidden |= a->mandatory && a->hidden;
-		if (a->mandatory)
+		if (a->mandatory) /* check: avp-length-mandatory */
 			fault(m, L2TP_ERROR_LENGTH, "%s of %zu octets", rule->name, a->value.n);
 		return;
 	}
 	if (a->type == AVP_RANDOM_VECTOR)
 		*vector = a->value;
-	if (belongs(m, a->type) && !l2tp_msg_has(m, (enum avp_type)a->type))
+	if (belongs(m, a->type) /* check: avp-of-message */ &&
+		!l2tp_msg_has(m, (enum avp_type)a->type) /* check: avp-once */)
 		l2tp_msg_put(m, (enum avp_type)a->type, a->value);
 }
 
@@ -237,10 +246,10 @@ enum l2tp_parse l2tp_msg_parse(struct l2tp_msg *m, struct slice avps, const stru
 
 	while (avp_next(&r, &a))
 		take_avp(m, &a, key, &vector);
-	if (r.bad)
+	if (r.bad) /* check: avp-chain-length */
 		fault(m, L2TP_ERROR_LENGTH, "an AVP of impossible length");
 	for (const uint8_t *p = rule->avps; *p; p++)
-		if (!(*p & MAY) && !l2tp_msg_has(m, *p))
+		if (!(*p & MAY) && !l2tp_msg_has(m, *p)) /* check: avp-missing */
 			fault(m, L2TP_ERROR_VENDOR, "%s is missing", avp_rule(0, *p)->name);
 	return m->fault ? L2TP_PARSE_FAULT : L2TP_PARSE_OK;
 }

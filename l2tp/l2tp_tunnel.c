@@ -140,7 +140,7 @@ static bool peer_is_proven(struct l2tp *t, const struct incoming *in)
 		out_of_crypto(t, in->now);
 		return false;
 	}
-	bool proven = secret_equal(got, slice(want, sizeof(want)));
+	bool proven = secret_equal(got, slice(want, sizeof(want))) /* check: tunnel-response */;
 	wipe(want, sizeof(want));
 	if (!proven)
 		not_authorized(t,
@@ -156,7 +156,7 @@ static bool confirm_tunnel(struct l2tp *t, const struct incoming *in)
 	uint8_t response[L2TP_RESPONSE];
 	bool asked = l2tp_msg_has(in->msg, AVP_CHALLENGE);
 
-	if (asked && !t->key.secret.n) {
+	if (asked && !t->key.secret.n) { /* check: tunnel-secret-demanded */
 		not_authorized(t, "the server demands a tunnel secret and none is set", in->now);
 		return false;
 	}
@@ -176,7 +176,7 @@ static bool version_is_ours(struct l2tp *t, const struct incoming *in)
 	uint16_t version = l2tp_msg_u16(in->msg, AVP_PROTOCOL_VERSION);
 	struct reason r;
 
-	if (version >> 8 == 1)
+	if (version >> 8 == 1 /* check: tunnel-version */)
 		return true;
 	reason_set(&r, REASON_L2TP_FAIL, "the server speaks protocol version %u.%u", version >> 8,
 		version & 0xffu);
@@ -195,7 +195,7 @@ static bool tunnel_accepted(struct l2tp *t, const struct incoming *in)
 {
 	learn_name(in->msg, AVP_HOST_NAME, t->peer_name, sizeof(t->peer_name));
 	learn_name(in->msg, AVP_VENDOR_NAME, t->peer_vendor, sizeof(t->peer_vendor));
-	if (!t->peer_tunnel) {
+	if (!t->peer_tunnel) { /* check: tunnel-id-zero */
 		broken(t, L2TP_SCCRP, L2TP_ERROR_VALUE, "Assigned Tunnel ID is 0", in->now);
 		return false;
 	}
@@ -214,7 +214,7 @@ static bool tunnel_accepted(struct l2tp *t, const struct incoming *in)
 static bool call_accepted(struct l2tp *t, const struct incoming *in)
 {
 	t->peer_session = l2tp_msg_u16(in->msg, AVP_ASSIGNED_SESSION_ID);
-	if (!t->peer_session) {
+	if (!t->peer_session) { /* check: session-id-zero */
 		broken(t, L2TP_ICRP, L2TP_ERROR_VALUE, "Assigned Session ID is 0", in->now);
 		return false;
 	}
@@ -256,7 +256,7 @@ static bool refuse_call(struct l2tp *t, const struct incoming *in)
 {
 	uint16_t peer = l2tp_msg_u16(in->msg, AVP_ASSIGNED_SESSION_ID);
 
-	if (peer && t->chan.queued < REFUSALS_QUEUED)
+	if (peer && t->chan.queued < REFUSALS_QUEUED /* check: call-refusals */)
 		say_cdn(t, say_other_id(t, t->session), peer, L2TP_CDN_NO_FACILITIES,
 			L2TP_ERROR_NONE, "");
 	return true;
@@ -335,7 +335,7 @@ static bool is_addressed(const struct l2tp *t, const struct incoming *in)
 
 	if (!l2tp_message_is_call(type) || type == L2TP_OCRQ || type == L2TP_ICRQ)
 		return true;
-	return session == t->session || (type == L2TP_CDN && !session);
+	return /* check: call-session */ session == t->session || (type == L2TP_CDN && !session);
 }
 
 /* A faulty message ends the tunnel, unless it is an end itself or wants a call we refuse anyway. */
@@ -361,7 +361,8 @@ static void faulty(struct l2tp *t, const struct l2tp_msg *m, msec now)
 /* The first message of the server, whatever becomes of it, tells where our answers go. */
 static void learn_tunnel(struct l2tp *t, const struct l2tp_msg *m)
 {
-	if (t->peer_tunnel || (m->type != L2TP_SCCRP && m->type != L2TP_STOPCCN))
+	if (t->peer_tunnel /* check: tunnel-id-once */ ||
+		(m->type != L2TP_SCCRP && m->type != L2TP_STOPCCN) /* check: tunnel-id-from */)
 		return;
 	t->peer_tunnel = l2tp_msg_u16(m, AVP_ASSIGNED_TUNNEL_ID);
 	t->chan.tunnel = t->peer_tunnel;

@@ -16,7 +16,8 @@ enum { METHODS = sizeof(methods) / sizeof(methods[0]) };
 const struct auth_method *auth_find(const struct ppp *p, struct slice option)
 {
 	for (size_t i = 0; i < METHODS; i++)
-		if (p->conf.auth & methods[i]->bit && slice_equal(methods[i]->option, option))
+		if (p->conf.auth & methods[i]->bit /* check: auth-allowed */ &&
+			slice_equal(methods[i]->option, option) /* check: auth-option */)
 			return methods[i];
 	return NULL;
 }
@@ -88,7 +89,7 @@ void auth_start(struct ppp *p)
 void auth_stop(struct ppp *p)
 {
 	retry_stop(&p->auth.wait);
-	wipe(&p->auth.chap, sizeof(p->auth.chap));
+	wipe(&p->auth.chap, sizeof(p->auth.chap)); /* check: auth-stop-wipe */
 	p->auth.done = false;
 }
 
@@ -154,7 +155,8 @@ void auth_answer(struct ppp *p, const struct answer *answer)
 		ppp_fail(p, REASON_LOCAL_NO_MEMORY, "%s", "");
 		return;
 	}
-	if (p->phase != PHASE_AUTHENTICATE) /* LCP is being renegotiated; auth_start() goes on */
+	/* LCP is being renegotiated; auth_start() goes on */
+	if (p->phase != PHASE_AUTHENTICATE) /* check: auth-answer-phase */
 		return;
 	wait_for_a_person(p);
 	a->method->ready(p);
@@ -204,7 +206,7 @@ bool auth_refused_retry(struct ppp *p, unsigned code, struct slice text)
 {
 	struct auth *a = &p->auth;
 
-	if (p->conf.password.p || a->prompts >= MAX_PROMPTS) {
+	if (p->conf.password.p || a->prompts >= MAX_PROMPTS /* check: auth-prompts */) {
 		auth_refused(p, REASON_PPP_AUTH_REFUSED, code, text);
 		return false;
 	}

@@ -77,7 +77,7 @@ static bool mschapv2_value(struct ppp *p, struct wr *w)
 		return false;
 	env_random(p->env, peer, sizeof(peer));
 	bool ok = compute_mschapv2(p, hash, peer, response);
-	wipe(hash, sizeof(hash));
+	wipe(hash, sizeof(hash)); /* check: nt-hash-wipe */
 	if (!ok) {
 		ppp_fail(p, REASON_LOCAL_CRYPTO, "MS-CHAPv2 needs OpenSSL's legacy provider: DES");
 		return false;
@@ -139,7 +139,7 @@ static void recv_challenge(struct ppp *p, const struct ppp_packet *packet)
 	struct slice value = rd_take(&r, rd_u8(&r));
 	bool fits = p->auth.method == &auth_mschapv2 ? value.n == MSCHAPV2_CHALLENGE : value.n > 0;
 
-	if (r.bad || !fits) {
+	if (r.bad || !fits /* check: chap-challenge-length */) {
 		p->bad++;
 		return;
 	}
@@ -151,7 +151,7 @@ static void recv_challenge(struct ppp *p, const struct ppp_packet *packet)
 
 static void repeat_response(struct ppp *p)
 {
-	if (p->auth.chap.awaiting)
+	if (p->auth.chap.awaiting /* check: chap-repeat-awaited */)
 		send_response(p);
 }
 
@@ -178,7 +178,8 @@ static void recv_mschapv2_success(struct ppp *p, struct slice message)
 
 	if (r.bad || !slice_equal(slice(proof.p, 2), slice_str("S=")))
 		ppp_fail(p, REASON_PPP_MUTUAL_AUTH, "S= is missing in the server's Success");
-	else if (!secret_equal(slice(p->auth.chap.proof, MSCHAPV2_PROOF), proof))
+	else if (!secret_equal(slice(p->auth.chap.proof, MSCHAPV2_PROOF),
+			 proof)) /* check: mschapv2-proof */
 		ppp_fail(p, REASON_PPP_MUTUAL_AUTH, "the server's S= is wrong");
 	else
 		auth_accepted(p, text_of(message));
@@ -216,7 +217,7 @@ static bool hex_challenge(struct slice digits, uint8_t to[MSCHAPV2_CHALLENGE])
 	char text[2 * MSCHAPV2_CHALLENGE + 1] = "";
 	size_t len;
 
-	if (digits.n != sizeof(text) - 1)
+	if (digits.n != sizeof(text) - 1) /* check: failure-challenge-length */
 		return false;
 	memcpy(text, digits.p, digits.n);
 	return str_unhex(text, to, MSCHAPV2_CHALLENGE, &len) && len == MSCHAPV2_CHALLENGE;
@@ -267,7 +268,9 @@ static void recv_mschapv2_failure(struct ppp *p, uint8_t id, struct slice messag
 	struct slice text = text_of(message);
 	struct failure f = parse_failure(message);
 
-	if (f.code != E_AUTHENTICATION_FAILURE || !f.retry || p->auth.done) {
+	if (f.code != E_AUTHENTICATION_FAILURE /* check: failure-code */ ||
+		!f.retry /* check: failure-retry */ ||
+		p->auth.done /* check: failure-after-success */) {
 		auth_refused(p, reason_of(f.code), f.code, text);
 		return;
 	}
@@ -282,9 +285,12 @@ static void recv_verdict(struct ppp *p, const struct ppp_packet *packet)
 	struct chap *c = &p->auth.chap;
 	bool success = packet->code == CHAP_SUCCESS;
 
-	if (!c->awaiting || packet->id != c->id) /* a Success before our Response proves nothing */
+	if (!c->awaiting /* check: chap-verdict-awaited */ ||
+		packet->id !=
+			c->id /* check: chap-verdict-id */) /* a Success before our Response proves nothing */
 		return;
-	if (packet->code == CHAP_FAILURE && packet->data.n > FAILURE_MAX) {
+	if (packet->code == CHAP_FAILURE &&
+		packet->data.n > FAILURE_MAX) { /* check: failure-length */
 		p->bad++;
 		return;
 	}

@@ -62,7 +62,7 @@ static void restart_timer(struct cp *cp, enum fsm_event ev)
 	msec ends = cp->retry.ends;
 
 	start_timer(cp);
-	if (ev == FSM_RCA)
+	if (ev == FSM_RCA) /* check: ack-patience */
 		cp->retry.ends = msec_min(ends, cp->retry.ends);
 }
 
@@ -195,7 +195,7 @@ void cp_repeat(struct cp *cp)
 /* One more Nak or Reject. True when that was one too many. */
 static bool too_many_rounds(struct cp *cp, const struct ppp_packet *last)
 {
-	if (++cp->rounds <= MAX_ROUNDS)
+	if (++cp->rounds <= MAX_ROUNDS /* check: option-rounds */)
 		return false;
 	cp->is->over(cp->ppp, CP_ROUNDS, last->whole);
 	return true;
@@ -208,12 +208,14 @@ static void recv_request(struct cp *cp, const struct ppp_packet *packet)
 	struct wr w = wr_of(octets, sizeof(octets));
 	enum opt_verdict verdict;
 
-	if (!opts_well_formed(packet->data)) { /* before `asked` forgets the last one */
+	/* before `asked` forgets the last one */
+	if (!opts_well_formed(packet->data)) { /* check: request-whole */
 		cp->ppp->bad++;
 		return;
 	}
 	cp->is->asked(cp->ppp);
-	if (!opts_judge(&cp->opts, packet->data, cp->naks < MAX_FAILURE, &verdict, &w)) {
+	if (!opts_judge(&cp->opts, packet->data, cp->naks < MAX_FAILURE /* check: nak-limit */,
+		    &verdict, &w)) {
 		cp->ppp->bad++;
 		return;
 	}
@@ -234,14 +236,15 @@ static void recv_request(struct cp *cp, const struct ppp_packet *packet)
 
 static bool is_answer(struct cp *cp, const struct ppp_packet *packet)
 {
-	return packet->id == cp->id && !cp->answered;
+	return packet->id == cp->id /* check: option-answer-id */ &&
+	       !cp->answered /* check: option-answer-once */;
 }
 
 static void recv_ack(struct cp *cp, const struct ppp_packet *packet)
 {
 	if (!is_answer(cp, packet))
 		return;
-	if (!slice_equal(packet->data, slice(cp->asked, cp->asked_len))) {
+	if (!slice_equal(packet->data, slice(cp->asked, cp->asked_len))) { /* check: ack-same */
 		cp->ppp->bad++;
 		return;
 	}

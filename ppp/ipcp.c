@@ -48,7 +48,7 @@ static bool check_address(struct ppp *p)
 	static const uint8_t zero[4];
 	char text[IP_TEXT];
 
-	if (ip_is_unicast(&p->local))
+	if (ip_is_unicast(&p->local) /* check: ipcp-own-address */)
 		return true;
 	if (slice_equal(slice(p->local.b, 4), slice(zero, 4)))
 		ppp_fail(p, REASON_PPP_NO_ADDRESS, "the server's answer is 0.0.0.0");
@@ -101,7 +101,7 @@ static bool naked_server(void *ctx, const struct opt *o, struct slice value)
 	struct ppp *p = ctx;
 	struct ip ip = ip_from(value);
 
-	if (!ip_is_unicast(&ip))
+	if (!ip_is_unicast(&ip)) /* check: ipcp-server-address */
 		return false;
 	*server_slot(p, o) = ip;
 	return true;

@@ -44,7 +44,7 @@ static enum opt_verdict judge_mru(
 	uint16_t mru = rd_u16(&r);
 
 	(void)o;
-	if (mru < MRU_LEAST) {
+	if (mru < MRU_LEAST) { /* check: lcp-mru-least */
 		wr_u16(better, PPP_MRU_DEFAULT);
 		return OPT_NAK;
 	}
@@ -69,7 +69,8 @@ static bool naked_mru(void *ctx, const struct opt *o, struct slice value)
 	uint16_t mru = rd_u16(&r);
 
 	(void)o;
-	if (mru < PPP_MTU_LEAST || mru > PPP_MTU_MOST)
+	if (mru < PPP_MTU_LEAST /* check: lcp-nak-mru-least */ ||
+		mru > PPP_MTU_MOST /* check: lcp-nak-mru-most */)
 		return false;
 	p->mru = mru;
 	return true;
@@ -87,7 +88,7 @@ static enum opt_verdict judge_auth(
 	if (p->auth.method)
 		return OPT_ACK;
 	p->auth.wanted = auth_option_name(value);
-	if (++p->auth.refusals > MAX_AUTH_NAKS) {
+	if (++p->auth.refusals > MAX_AUTH_NAKS) { /* check: auth-insists */
 		ppp_fail(p, REASON_PPP_AUTH_METHOD, "the server wants %s, the best allowed is %s",
 			p->auth.wanted, best ? best->name : "none");
 		return OPT_REJECT;
@@ -106,9 +107,9 @@ static enum opt_verdict judge_magic(
 	uint32_t magic = rd_u32(&r);
 
 	(void)o;
-	if (magic != 0 && magic != p->magic)
+	if (magic != 0 /* check: magic-zero */ && magic != p->magic /* check: magic-own */)
 		return OPT_ACK;
-	if (magic != 0 && ++p->loops >= MAX_LOOPS)
+	if (magic != 0 && ++p->loops >= MAX_LOOPS) /* check: magic-loops */
 		ppp_fail(p, REASON_PPP_LOOPBACK, "%u requests with our own magic number 0x%08x",
 			p->loops, p->magic);
 	wr_u32(better, random_magic(p));
@@ -253,7 +254,7 @@ static void recv_echo_request(struct ppp *p, const struct ppp_packet *packet)
 	struct rd r = rd_of(packet->data);
 	uint32_t magic = rd_u32(&r);
 
-	if (r.bad || (magic && magic == p->magic)) {
+	if (r.bad || (magic && magic == p->magic) /* check: echo-own-magic */) {
 		p->bad++;
 		return;
 	}
@@ -285,7 +286,7 @@ static void recv_protocol_reject(struct ppp *p, const struct ppp_packet *packet)
 		p->bad++;
 		return;
 	}
-	if (p->lcp.state != FSM_OPENED)
+	if (p->lcp.state != FSM_OPENED) /* check: protocol-reject-opened */
 		return;
 	if (protocol == PPP_LCP)
 		over(p, CP_REJECTED, packet->data);

@@ -17,11 +17,13 @@ static bool utf8_next(struct rd *r, uint32_t *character)
 	for (unsigned i = 0; i < more; i++) {
 		uint8_t octet = rd_u8(r);
 
-		r->bad |= (octet & 0xc0) != 0x80;
+		r->bad |= (octet & 0xc0) != 0x80; /* check: utf8-continuation */
 		c = c << 6 | (octet & 0x3f);
 	}
 	*character = c;
-	return !r->bad && c >= least[more] && c <= 0x10ffff && (c < 0xd800 || c > 0xdfff);
+	return !r->bad && c >= least[more] /* check: utf8-shortest */ &&
+	       c <= 0x10ffff /* check: utf8-last */ &&
+	       (c < 0xd800 || c > 0xdfff) /* check: utf8-surrogate */;
 }
 
 static void put_u16le(struct wr *w, uint32_t v)
@@ -45,7 +47,7 @@ static bool to_utf16le(struct slice utf8, struct wr *w)
 		put_u16le(w, 0xd800 + ((c - 0x10000) >> 10));
 		put_u16le(w, 0xdc00 + ((c - 0x10000) & 0x3ff));
 	}
-	return !w->bad;
+	return !w->bad /* check: password-room */;
 }
 
 bool mschap_password_fits(struct slice password)
@@ -66,7 +68,7 @@ bool nt_hash(struct crypto *c, struct slice password, uint8_t to[NT_HASH])
 	struct slice unicode = wr_slice(&w);
 
 	ok = ok && crypto_hash(c, HASH_MD4, &unicode, 1, to);
-	wipe(octets, sizeof(octets));
+	wipe(octets, sizeof(octets)); /* check: utf16-wipe */
 	return ok;
 }
 
@@ -91,7 +93,7 @@ bool mschap_response(struct crypto *c, const uint8_t challenge[MSCHAP_CHALLENGE]
 		mschap_des_key(&padded[7 * i], key);
 		ok = crypto_des(c, key, challenge, &to[8 * i]);
 	}
-	wipe(padded, sizeof(padded));
+	wipe(padded, sizeof(padded)); /* check: des-keys-wipe */
 	wipe(key, sizeof(key));
 	return ok;
 }
@@ -136,7 +138,7 @@ bool mschapv2_proof(struct crypto *c, const uint8_t hash[NT_HASH],
 		  crypto_hash(c, HASH_SHA1, signing, 3, digest) &&
 		  crypto_hash(c, HASH_SHA1, padding, 3, digest);
 
-	wipe(hash_hash, sizeof(hash_hash));
+	wipe(hash_hash, sizeof(hash_hash)); /* check: hash-hash-wipe */
 	if (!ok)
 		return false;
 	wr_put(&w, slice_str("S="));

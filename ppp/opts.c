@@ -17,7 +17,7 @@ bool opt_next(struct rd *r, struct opt_tlv *tlv)
 
 void opt_put(struct wr *w, uint8_t type, struct slice value)
 {
-	w->bad |= value.n > VALUE_MAX;
+	w->bad |= value.n > VALUE_MAX; /* check: option-value-room */
 	wr_u8(w, type);
 	wr_u8(w, (uint8_t)(value.n + PPP_OPTION_HEADER));
 	wr_put(w, value);
@@ -33,7 +33,8 @@ static const struct opt *find(const struct opts *o, uint8_t type)
 
 static bool length_fits(const struct opt *row, struct slice value)
 {
-	return value.n >= row->min && value.n <= row->max;
+	return value.n >= row->min /* check: option-short */ &&
+	       value.n <= row->max /* check: option-long */;
 }
 
 static uint32_t bit(const struct opts *o, const struct opt *row)
@@ -92,7 +93,7 @@ bool opts_well_formed(struct slice list)
 
 	while (opt_next(&r, &tlv))
 		;
-	return !r.bad && list.n <= OPTS_MAX;
+	return !r.bad /* check: option-bounds */ && list.n <= OPTS_MAX /* check: options-room */;
 }
 
 bool opts_judge(const struct opts *o, struct slice request, bool may_nak, enum opt_verdict *verdict,
@@ -126,7 +127,7 @@ static bool naks_fit(const struct opts *o, struct slice naked)
 	while (opt_next(&r, &tlv)) {
 		const struct opt *row = find(o, tlv.type);
 
-		if (row && !length_fits(row, tlv.value))
+		if (row && !length_fits(row, tlv.value)) /* check: nak-length */
 			return false;
 	}
 	return true;
@@ -142,7 +143,7 @@ bool opts_naked(struct opts *o, struct slice asked, struct slice naked)
 	while (opt_next(&r, &tlv)) {
 		const struct opt *row = find(o, tlv.type);
 
-		if (row && row->naked && contains(asked, tlv.type, NULL) &&
+		if (row && row->naked && contains(asked, tlv.type, NULL) /* check: nak-asked */ &&
 			!row->naked(o->ctx, row, tlv.value))
 			o->dropped |= bit(o, row);
 	}
@@ -157,7 +158,7 @@ bool opts_rejected(struct opts *o, struct slice asked, struct slice rejected)
 	if (!opts_well_formed(rejected))
 		return false;
 	while (opt_next(&r, &tlv))
-		if (!contains(asked, tlv.type, &tlv.value))
+		if (!contains(asked, tlv.type, &tlv.value)) /* check: reject-asked */
 			return false;
 	for (size_t i = 0; i < o->n; i++) {
 		const struct opt *row = &o->table[i];

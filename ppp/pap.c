@@ -9,7 +9,8 @@ static void send_request(struct ppp *p)
 	struct wr w = wr_of(octets, sizeof(octets));
 	struct slice user = p->conf.user, password = auth_password(p);
 
-	if (user.n > UINT8_MAX || password.n > UINT8_MAX) {
+	if (user.n > UINT8_MAX /* check: pap-user-length */ ||
+		password.n > UINT8_MAX /* check: pap-password-length */) {
 		ppp_fail(p, REASON_CONFIG, "user name or password is longer than PAP's 255 octets");
 		return;
 	}
@@ -18,7 +19,7 @@ static void send_request(struct ppp *p)
 	wr_u8(&w, (uint8_t)password.n);
 	wr_put(&w, password);
 	ppp_send_packet(p, PPP_PAP, PAP_REQUEST, p->auth.pap_id, wr_slice(&w));
-	wipe(octets, sizeof(octets));
+	wipe(octets, sizeof(octets)); /* check: pap-wipe */
 }
 
 /* Repeated like any request, but as patient as every authentication: behind the server a person
@@ -50,7 +51,8 @@ static void recv(struct ppp *p, struct slice info)
 		return;
 	}
 	ppp_log_packet(p, "in", "pap", packet.code, packet.id, packet.data);
-	if (p->auth.done || p->auth.asking || packet.id != p->auth.pap_id)
+	if (p->auth.done /* check: pap-done */ || p->auth.asking /* check: pap-asking */ ||
+		packet.id != p->auth.pap_id /* check: pap-id */)
 		return;
 	if (packet.code == PAP_ACK)
 		auth_accepted(p, message(packet.data));

@@ -91,7 +91,8 @@ static bool is_ipv4(struct slice info)
 {
 	struct rd r = rd_of(info);
 
-	return rd_u8(&r) >> 4 == 4 && info.n >= IPV4_HEADER;
+	return rd_u8(&r) >> 4 == 4 /* check: ipv4-version */ &&
+	       info.n >= IPV4_HEADER /* check: ipv4-length */;
 }
 
 /* A Configure-Request of a network control protocol; RFC 1661, 2. */
@@ -111,10 +112,10 @@ static void recv_control(struct ppp *p, uint16_t protocol, struct slice info)
 
 	if (protocol == PPP_LCP) {
 		cp_recv(&p->lcp, info);
-	} else if ((network || p->phase == PHASE_AUTHENTICATE) &&
-		   protocol == p->auth.method->protocol) {
+	} else if ((network || p->phase == PHASE_AUTHENTICATE) /* check: auth-phase */ &&
+		   protocol == p->auth.method->protocol /* check: auth-protocol */) {
 		auth_recv(p, info);
-	} else if (network && protocol == PPP_IPCP) {
+	} else if (network /* check: ipcp-phase */ && protocol == PPP_IPCP) {
 		p->ipcp_heard = true;
 		cp_recv(&p->ipcp, info);
 	} else if (network && protocol != PPP_IPV6 && protocol != PPP_IPV4) {
@@ -147,11 +148,11 @@ static bool recv_frame(struct ppp *p, struct pkt *frame, struct io *out)
 		return false;
 	}
 	heard(p);
-	if (protocol != PPP_IPV4 || !p->up) {
+	if (protocol != PPP_IPV4 || !p->up /* check: ip-before-up */) {
 		recv_control(p, protocol, info);
 		return false;
 	}
-	if (!is_ipv4(info) || !pkt_pull(frame, frame->len - info.n)) {
+	if (!is_ipv4(info) /* check: ipv4-inside */ || !pkt_pull(frame, frame->len - info.n)) {
 		p->bad++;
 		return false;
 	}
@@ -175,7 +176,8 @@ void ppp_send(struct ppp *p, struct pktq *in, msec now, struct io *out)
 
 	begin(p, now);
 	for (struct pkt *packet = pktq_take(in); packet; packet = pktq_take(in)) {
-		bool goes = p->up && is_ipv4(pkt_slice(packet));
+		bool goes = p->up /* check: send-before-up */ &&
+			    is_ipv4(pkt_slice(packet)) /* check: send-ipv4 */;
 		uint8_t *front = goes ? pkt_push(packet, n) : NULL;
 
 		if (!front) {
@@ -204,7 +206,7 @@ void ppp_authenticate(struct ppp *p)
 {
 	ppp_tell(p, NEWS_LCP);
 	lcp_agreed(p);
-	if (!p->auth.method) {
+	if (!p->auth.method) { /* check: auth-demanded */
 		ppp_fail(p, REASON_PPP_MUTUAL_AUTH, "the server did not ask for authentication");
 		return;
 	}
@@ -390,7 +392,7 @@ bool ppp_next_event(struct ppp *p, struct ppp_event *ev)
 void ppp_answer(struct ppp *p, uint32_t id, const struct answer *answer, msec now, struct io *out)
 {
 	begin(p, now);
-	if (p->auth.asking && id == p->question)
+	if (p->auth.asking && id == p->question /* check: secret-question */)
 		auth_answer(p, answer);
 	end(p, out);
 }

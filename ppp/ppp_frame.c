@@ -16,7 +16,7 @@ bool ppp_frame_parse(struct slice frame, uint16_t *protocol, struct slice *info)
 		uint8_t second = rd_u8(&r);
 
 		*protocol = (uint16_t)(first << 8 | second);
-		r.bad |= !(second & 1);
+		r.bad |= !(second & 1); /* check: protocol-odd */
 	}
 	*info = rd_rest(&r);
 	return !r.bad;
