@@ -189,6 +189,7 @@ static void text_that_would_break_the_format_is_refused(void **state)
 	big[JOURNAL_TEXT] = 0;
 	assert_int_equal(journal_add(j, "rule", "a\nb", &id), -EINVAL);
 	assert_int_equal(journal_add(j, "rule", big, &id), -EINVAL);
+	assert_int_equal(journal_add(j, "a kind of too many letters", "a", &id), -EINVAL);
 	big[JOURNAL_TEXT - 1] = 0;
 	assert_int_equal(journal_add(j, "rule", big, &id), 0);
 	journal_close(j);
