@@ -1,8 +1,6 @@
-#include "daemon/stack.h"
+#include "daemon/stack_priv.h"
 
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,7 +8,6 @@
 #include "base/secret.h"
 
 enum {
-	EVENTS_MAX = 16,
 	CLOSE_PATIENCE = 3000, /* ms for the whole farewell */
 	PPP_FAREWELL = 1000,   /* ms of it for PPP's own */
 	PAIR_DOUBTED = 10000,  /* ms of asking through ESP without an answer; doubling */
@@ -20,132 +17,6 @@ enum {
 	PPP_HEADER = 4,  /* ff 03 and a two-octet protocol */
 	L2TP_HEADER = 8, /* of a data message with length, as most servers send it */
 };
-
-enum closing { OPEN, CLOSING_PPP, CLOSING_L2TP, CLOSED };
-
-struct stack {
-	struct stack_conf conf;
-	const struct env *env;
-	struct ike *ike;
-	struct esp *esp;
-	struct l2tp *l2tp;   /* from the first ESP pair on */
-	struct ppp *ppp;     /* from the L2TP session on */
-	struct sa_pair pair; /* the one in use, for its suite and lane; keys wiped */
-	struct reason dying; /* the verdict of a layer, until the end of the call */
-	enum closing closing;
-	msec close_by;
-	msec ppp_close_by;
-	msec asked_at; /* first of the requests since anything came through ESP */
-	msec doubt_at; /* asked until then, the pair is doubted */
-	uint16_t mtu;
-	bool up, failed;
-	struct stack_event events[EVENTS_MAX];
-	unsigned first, count;
-};
-
-static const char *const step_names[STEPS] = {
-	[STEP_IKE] = "IKE main mode",
-	[STEP_ESP] = "IPsec ESP",
-	[STEP_L2TP] = "L2TP tunnel",
-	[STEP_LINK] = "PPP link",
-	[STEP_LOGIN] = "PPP login",
-	[STEP_IP] = "IP address",
-};
-
-const char *stack_step_name(enum stack_step step)
-{
-	return step_names[step];
-}
-
-/* ---- events ---- */
-
-static struct stack_event *post(struct stack *s, enum stack_event_kind kind)
-{
-	struct stack_event *ev;
-
-	/* Each call can cause each step once and one end: the ring cannot overflow unless the owner
-	 * stops draining; then the newest replaces the last. */
-	if (s->count < EVENTS_MAX)
-		s->count++;
-	ev = &s->events[(s->first + s->count - 1) % EVENTS_MAX];
-	*ev = (struct stack_event){.kind = kind};
-	return ev;
-}
-
-[[gnu::format(printf, 3, 4)]] static void post_step(
-	struct stack *s, enum stack_step step, const char *fmt, ...)
-{
-	struct stack_event *ev = post(s, STACK_EV_STEP);
-	va_list args;
-
-	ev->step = step;
-	va_start(args, fmt);
-	vsnprintf(ev->text, sizeof(ev->text), fmt, args);
-	va_end(args);
-	log_info(s->env->log, "stack", "%s: %s", step_names[step], ev->text);
-}
-
-bool stack_next_event(struct stack *s, struct stack_event *ev)
-{
-	if (s->count == 0)
-		return false;
-	*ev = s->events[s->first];
-	s->first = (s->first + 1) % EVENTS_MAX;
-	s->count--;
-	return true;
-}
-
-static void fail(struct stack *s, const struct reason *why)
-{
-	if (s->failed || s->closing == CLOSED)
-		return;
-	s->failed = true;
-	s->up = false;
-	post(s, STACK_EV_FAILED)->reason = *why;
-}
-
-/* ---- what a failure means ---- */
-
-/* A server that cuts the ICV drops what we send, so nothing of its own can show it. */
-static bool may_be_cut(const struct esp_suite *suite)
-{
-	return suite->cipher != ESP_AES_GCM && suite->auth == HASH_SHA256 &&
-	       suite->icv_len == hash_len(HASH_SHA256) / 2;
-}
-
-/* "L2TP is silent" is the same for six causes; ESP's counters tell them apart. */
-static void refine(const struct stack *s, struct reason *why)
-{
-	struct esp_counters in, out;
-
-	if (why->id != REASON_L2TP_NO_ANSWER && why->id != REASON_PPP_NO_RESPONSE)
-		return;
-	esp_get_totals(s->esp, &in, &out);
-	if (in.packets > 0)
-		return;
-	if (in.icv_bad > 0)
-		reason_set(why, REASON_ESP_MODIFIED,
-			"%llu ESP packets came, none passed authentication%s",
-			(unsigned long long)in.icv_bad,
-			in.truncated_icv_would_fit
-				? "; a 96-bit ICV would fit: esp = aes256-sha256_96"
-				: "");
-	else
-		reason_set(why, REASON_ESP_NO_RETURN,
-			"%llu ESP packets sent by %s, 0 received; IKE on the same gateway "
-			"answers%s",
-			(unsigned long long)out.packets,
-			s->pair.lane == LANE_NATT ? "UDP 4500" : "protocol 50",
-			may_be_cut(&s->pair.suite)
-				? "; it may cut SHA2-256 to 96 bits: esp = aes256-sha256_96"
-				: "");
-}
-
-static void layer_failed(struct stack *s, struct reason why)
-{
-	refine(s, &why);
-	fail(s, &why);
-}
 
 /* ---- packets ---- */
 
@@ -265,7 +136,7 @@ static void use_sa(struct stack *s, uint32_t spi_in, msec now, struct io *out)
 	esp_use(s->esp, spi_in);
 	if (s->l2tp || s->closing != OPEN)
 		return;
-	post_step(s, STEP_ESP, "%s over %s", esp_suite_text(&s->pair.suite, suite),
+	stack_post_step(s, STEP_ESP, "%s over %s", esp_suite_text(&s->pair.suite, suite),
 		s->pair.lane == LANE_NATT ? "UDP 4500" : "protocol 50");
 	start_l2tp(s, now, out);
 }
@@ -302,7 +173,7 @@ static void phase1_up(struct stack *s)
 	ike_get_status(s->ike, &st);
 	if (st.main_modes > 1)
 		return;
-	post_step(s, STEP_IKE, "%s%s%s%s", ike_suite_text(&st.suite, suite),
+	stack_post_step(s, STEP_IKE, "%s%s%s%s", ike_suite_text(&st.suite, suite),
 		st.floated ? ", NAT traversal" : "", *st.peer_kind ? ", " : "", st.peer_kind);
 }
 
@@ -335,7 +206,7 @@ static bool pump_ike(struct stack *s, msec now, struct io *out)
 			"no ESP pair is left; nothing is sent until the next");
 		break;
 	case IKE_EV_FAILED:
-		layer_failed(s, ev.reason);
+		stack_layer_failed(s, ev.reason);
 		break;
 	}
 	return true;
@@ -370,7 +241,7 @@ static void say_goodbye(struct stack *s, msec now, struct io *out)
 	from_ike(&io, out);
 	s->closing = CLOSED;
 	s->close_by = MSEC_NEVER;
-	post(s, STACK_EV_CLOSED);
+	stack_post(s, STACK_EV_CLOSED);
 }
 
 static void close_l2tp(struct stack *s, msec now, struct io *out)
@@ -394,7 +265,7 @@ static void start_ppp(struct stack *s, msec now, struct io *out)
 	if (s->ppp || s->closing != OPEN)
 		return;
 	l2tp_get_status(s->l2tp, &st);
-	post_step(s, STEP_L2TP, "tunnel %u session %u%s%s", st.peer_tunnel, st.peer_session,
+	stack_post_step(s, STEP_L2TP, "tunnel %u session %u%s%s", st.peer_tunnel, st.peer_session,
 		*st.peer_name ? " at " : "", st.peer_name);
 	s->ppp = ppp_new(&s->conf.ppp, s->env);
 	if (!s->ppp) {
@@ -425,7 +296,7 @@ static bool pump_l2tp(struct stack *s, msec now, struct io *out)
 		if (s->closing == CLOSING_L2TP)
 			say_goodbye(s, now, out);
 		else if (s->closing == OPEN)
-			layer_failed(s, ev.reason);
+			stack_layer_failed(s, ev.reason);
 		break;
 	}
 	return true;
@@ -439,10 +310,10 @@ static void ppp_up(struct stack *s)
 	ppp_get_status(s->ppp, &st);
 	if (st.mtu < s->mtu)
 		s->mtu = st.mtu;
-	post_step(s, STEP_IP, "%s, peer %s, DNS %s", ip_text(&st.local, local),
+	stack_post_step(s, STEP_IP, "%s, peer %s, DNS %s", ip_text(&st.local, local),
 		ip_text(&st.peer, peer), ip_text(&st.dns[0], dns));
 	s->up = true;
-	post(s, STACK_EV_UP);
+	stack_post(s, STACK_EV_UP);
 }
 
 static void ppp_progress(struct stack *s, const char *step)
@@ -451,9 +322,10 @@ static void ppp_progress(struct stack *s, const char *step)
 
 	ppp_get_status(s->ppp, &st);
 	if (strcmp(step, "lcp") == 0)
-		post_step(s, STEP_LINK, "MTU %u", st.mtu);
+		stack_post_step(s, STEP_LINK, "MTU %u", st.mtu);
 	else if (strcmp(step, "auth") == 0)
-		post_step(s, STEP_LOGIN, "%s%s%s", st.auth, *st.message ? ": " : "", st.message);
+		stack_post_step(
+			s, STEP_LOGIN, "%s%s%s", st.auth, *st.message ? ": " : "", st.message);
 }
 
 static bool pump_ppp(struct stack *s, msec now, struct io *out)
@@ -467,14 +339,14 @@ static bool pump_ppp(struct stack *s, msec now, struct io *out)
 		ppp_progress(s, ev.step);
 		break;
 	case PPP_EV_WANT_SECRET:
-		post(s, STACK_EV_WANT_SECRET)->id = ev.id;
+		stack_post(s, STACK_EV_WANT_SECRET)->id = ev.id;
 		break;
 	case PPP_EV_UP:
 		ppp_up(s);
 		break;
 	case PPP_EV_DOWN:
 		s->up = false;
-		post(s, STACK_EV_DOWN);
+		stack_post(s, STACK_EV_DOWN);
 		break;
 	case PPP_EV_CLOSED:
 		if (s->closing == CLOSING_PPP)
@@ -484,7 +356,7 @@ static bool pump_ppp(struct stack *s, msec now, struct io *out)
 		if (s->closing == CLOSING_PPP)
 			close_l2tp(s, now, out);
 		else if (s->closing == OPEN)
-			layer_failed(s, ev.reason);
+			stack_layer_failed(s, ev.reason);
 		break;
 	}
 	return true;
@@ -497,7 +369,7 @@ static void pump(struct stack *s, msec now, struct io *out)
 		pump_ppp(s, now, out))
 		;
 	if (s->dying.id != REASON_NONE)
-		fail(s, &s->dying);
+		stack_fail(s, &s->dying);
 }
 
 /* ---- the face ---- */
