@@ -132,7 +132,7 @@ hot_plug() {
 link_down() {
 	client ip link set vpn-corp down
 	attack "the tunnel's interface set down"
-	client ip addr del 10.99.0.2/32 dev vpn-corp
+	client ip addr del 10.99.0.2 peer 10.99.0.1/32 dev vpn-corp
 	attack "the tunnel's address removed"
 }
 
