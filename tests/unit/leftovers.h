@@ -96,7 +96,7 @@ __attribute__((noinline, unused)) static void leftovers_wash(void)
 __attribute__((no_sanitize("address", "undefined"), noinline, unused)) static size_t
 leftovers_stack(void)
 {
-	volatile uint8_t here = 0;
+	uintptr_t here = (uintptr_t)__builtin_frame_address(0);
 
-	return leftovers_in(&here - LEFTOVERS_DEPTH, LEFTOVERS_DEPTH);
+	return leftovers_in((const volatile uint8_t *)(here - LEFTOVERS_DEPTH), LEFTOVERS_DEPTH);
 }
