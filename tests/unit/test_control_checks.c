@@ -100,33 +100,6 @@ static void a_stranger_sees_the_state_and_no_more(void **state)
 	assert_int_equal(status, 0);
 }
 
-/* As many as there are places for all, and none of them says anything. */
-static void strangers_leave_places_for_members(void **state)
-{
-	struct fixture *f = *state;
-	struct peer p;
-	int status;
-	pid_t child;
-
-	if (geteuid() != 0)
-		skip();
-	child = fork();
-	if (child == 0) {
-		be_a_stranger();
-		for (int i = 0; i < CONTROL_CLIENTS_MAX; i++)
-			(void)dial(f);
-		pause();
-	}
-	for (int i = 0; i < 50; i++)
-		pump(f);
-	p = dial(f);
-	say(&p, "io.vpnd.Explain", "{\"code\":\"x\"}", false);
-	assert_heard(f, &p, "{\"parameters\":{\"failures\":[]}}");
-	hang_up(&p);
-	kill(child, SIGKILL);
-	waitpid(child, &status, 0);
-}
-
 /* A member of the group that is not root may connect, but is not trusted with paths. */
 static void a_member_is_not_root(void **state)
 {
@@ -166,7 +139,6 @@ int main(void)
 		TEST(a_name_of_any_length_is_no_connection),
 		TEST(only_what_is_open_is_answered_or_cancelled),
 		TEST(a_stranger_sees_the_state_and_no_more),
-		TEST(strangers_leave_places_for_members),
 		TEST(a_member_is_not_root),
 	};
 

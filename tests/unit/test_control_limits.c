@@ -118,6 +118,7 @@ static void the_seventeenth_client_is_turned_away(void **state)
 		hang_up(&p[i]);
 }
 
+/* As many as there are places for all, and none of them says anything. */
 static void strangers_cannot_take_all_places(void **state)
 {
 	struct fixture *f = *state;
@@ -132,7 +133,7 @@ static void strangers_cannot_take_all_places(void **state)
 		if (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 ||
 			setresuid(NOBODY, NOBODY, NOBODY) < 0)
 			_exit(1);
-		for (int i = 0; i < 12; i++)
+		for (int i = 0; i < CONTROL_CLIENTS_MAX; i++)
 			(void)dial(f);
 		pause();
 	}
