@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The cable is cut while a full tunnel is up: the backstop keeps everything off the uplink until the
-# connection has come back by itself, and so it does when the user reconnects. Traffic runs all the time, and nothing but the tunnel's own
-# packets is ever seen outside.
+# connection has come back by itself, and so it does when the user reconnects. Traffic runs all the
+# time, and nothing but the tunnel's own packets is ever seen outside.
 set -euo pipefail
 here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 . "$here/netns.sh"

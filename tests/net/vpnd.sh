@@ -244,6 +244,7 @@ vpnd_ping_off() {
 # comes back as it was.
 vpnd_echo() {
 	local said=$LAB_DIR/echo rc=0
+	: >"$said" # not what the one before said
 	lab_in "$2" python3 "$vpnd_here/echo.py" listen "$3" >"$said" &
 	lab_wait 10 "echo.py listens" grep -q ready "$said"
 	lab_in "$1" timeout 60 python3 "$vpnd_here/echo.py" send "$3" "$4" || rc=$?
