@@ -26,6 +26,7 @@ gatewayd_start() {
 	home=$(gatewayd_home "$1")
 	[[ -x $VPND_BIN/gatewayd ]] || lab_skip "no gatewayd in $VPND_BIN"
 	[[ -p $home/commands ]] || mkfifo "$home/commands"
+	: >"$home/said" # not what the one before said
 	(exec ip netns exec "$(lab_ns "$1")" "$VPND_BIN/gatewayd" --listen 198.51.100.1 --tun inside \
 		--psk labpsk123 --user alice --password wonderland \
 		--own "$GATEWAYD_INSIDE" --pool 10.99.0.2 --dns 10.99.0.53 "${@:2}" \
