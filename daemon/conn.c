@@ -205,7 +205,8 @@ static void open_sockets(struct conn *c, msec now)
 static bool is_hopeless(const struct conn *c, const struct reason_row *row)
 {
 	return row->final /* check: final-reason */ &&
-	       !(c->was_up && row == reason_row(REASON_LOCAL_CRYPTO));
+	       !(c->was_up /* check: crypto-once-up */ &&
+		       row == reason_row(REASON_LOCAL_CRYPTO) /* check: crypto-alone */);
 }
 
 /* Every failure passes here once. */
@@ -563,7 +564,7 @@ static void notice_sleep(struct conn *c, msec now)
 {
 	msec due = conn_deadline(c);
 
-	if (c->state != CONN_UP || due == MSEC_NEVER || now < due + SLEPT)
+	if (c->state != CONN_UP || due == MSEC_NEVER || now < due + SLEPT /* check: sleep-long */)
 		return;
 	log_info(c->env->log, "conn", "awake after %llu s",
 		(unsigned long long)((now - due) / SECONDS(1)));

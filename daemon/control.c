@@ -109,7 +109,7 @@ void client_doom(struct client *client)
  * he hangs up is seen by the writer, too. */
 static void read_on(struct client *client)
 {
-	if (!client->doomed && !client->ticket && !client->out.n)
+	if (!client->doomed && !client->ticket && !client->out.n /* check: control-deaf-read */)
 		loop_watch_set(client->read, true);
 }
 
@@ -182,7 +182,7 @@ void client_wait(struct client *client)
 	if (client->doomed || client->ticket)
 		return;
 	client->ticket = ++c->last_ticket;
-	loop_watch_set(client->read, false);
+	loop_watch_set(client->read, false); /* check: control-read-stops */
 	loop_timer_set(c->turn, 0);
 }
 
@@ -191,7 +191,8 @@ static struct client *first_in_line(const struct control *c)
 	struct client *first = NULL;
 
 	for (struct client *client = c->clients; client; client = client->next)
-		if (client->ticket && !client->doomed && (!first || client->ticket < first->ticket))
+		if (client->ticket && !client->doomed &&
+			(!first || client->ticket < first->ticket /* check: control-first-come */))
 			first = client;
 	return first;
 }
@@ -206,7 +207,7 @@ static void on_turn(void *ctx)
 	if (!client)
 		return;
 	client->ticket = 0;
-	ran = !client->out.n && run_message(client);
+	ran = !client->out.n /* check: control-deaf-asks */ && run_message(client);
 	if (ran && client->in.n)
 		client_wait(client);
 	read_on(client);
@@ -295,7 +296,7 @@ static void count_accepted(struct control *c)
 		c->window = now;
 		c->accepted = 0;
 	}
-	if (++c->accepted == ACCEPT_MOST)
+	if (++c->accepted == ACCEPT_MOST) /* check: control-accept-pace */
 		pause_accepting(c, c->window + ACCEPT_WINDOW);
 }
 
@@ -307,7 +308,8 @@ static void on_connection(void *ctx)
 
 	if (fd < 0) {
 		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM)
-			pause_accepting(c, loop_now(c->loop) + ACCEPT_PAUSE);
+			pause_accepting(c,
+				loop_now(c->loop) + ACCEPT_PAUSE); /* check: control-accept-pause */
 		return;
 	}
 	count_accepted(c);

@@ -178,11 +178,12 @@ static bool is_plain(const char *name)
 
 static bool is_sound(const struct dns_link *link)
 {
-	if (!is_plain(link->connection) || link->n > DNS_SERVERS_MAX ||
+	if (!is_plain(link->connection) /* check: dns-connection */ ||
+		link->n > DNS_SERVERS_MAX /* check: dns-servers */ ||
 		link->n_domains > DNS_DOMAINS_MAX)
 		return false;
 	for (size_t i = 0; i < link->n_domains; i++)
-		if (!is_plain(link->domains[i]))
+		if (!is_plain(link->domains[i])) /* check: dns-domain */
 			return false;
 	return true;
 }

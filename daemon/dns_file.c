@@ -337,8 +337,8 @@ static int take(struct dns_file *f, const struct text *now)
 	char text[JOURNAL_TEXT];
 	int err;
 
-	if (begins_with(now, mark_start, sizeof(mark_start) - 1))
-		return -EEXIST; /* another vpnd's */
+	if (begins_with(now, mark_start, sizeof(mark_start) - 1)) /* check: resolv-conf-another */
+		return -EEXIST;
 	if (snprintf(text, sizeof(text), "copy=%s", f->copy) >= (int)sizeof(text))
 		return -ENAMETOOLONG;
 	err = copy_write(f, now);

@@ -220,7 +220,8 @@ static void add_rule(struct batch *b, const struct guard *g, const struct place 
 	bad |= !list || put_not_by(m, ifindex) || put_not_by(m, LOOPBACK);
 	if (place->family == NFPROTO_INET)
 		bad |= put_protocol_is(m, address);
-	bad |= put_asks_for(m, place->offset, address) | put_drop(m);
+	bad |= put_asks_for(m, place->offset, address);
+	bad |= put_drop(m); /* check: guard-drop */
 	if (list)
 		nla_nest_end(m, list);
 	finish(b, m, bad);
@@ -284,7 +285,7 @@ int guard_new(struct guard **to, uint32_t ifindex, const struct ip *address)
 		edge(&b, NFNL_MSG_BATCH_BEGIN);
 		add_all(&b, g, v4 ? &inet4 : &inet6, ifindex, address);
 		if (v4)
-			add_all(&b, g, &arp, ifindex, address);
+			add_all(&b, g, &arp, ifindex, address); /* check: guard-arp */
 		edge(&b, NFNL_MSG_BATCH_END);
 		err = send_batch(&b);
 	}

@@ -158,7 +158,9 @@ static void is_missing(struct keep *k, struct held *h, msec now)
 		h->second = now;
 		h->burst = 0;
 	}
-	h->due = ++h->burst > BURST ? now + AGAIN : now;
+	h->due = now;
+	if (++h->burst > BURST) /* check: keep-burst */
+		h->due = now + AGAIN;
 	k->due = msec_min(k->due, h->due);
 }
 
@@ -167,7 +169,7 @@ void keep_event(struct keep *k, bool gone, const struct net_item *item, msec now
 	struct held *h = gone ? find(k, item) : NULL;
 
 	if (h)
-		is_missing(k, h, now);
+		is_missing(k, h, now); /* check: keep-event */
 }
 
 static void see(void *ctx, const struct net_item *item)
@@ -191,7 +193,7 @@ bool keep_check(struct keep *k, msec now)
 		}
 		for (size_t i = 0; i < k->n; i++)
 			if (!k->held[i].seen)
-				is_missing(k, &k->held[i], now);
+				is_missing(k, &k->held[i], now); /* check: keep-check */
 	}
 	return all;
 }

@@ -108,8 +108,8 @@ static void harden(void)
 {
 	const struct rlimit none = {0, 0};
 
-	setrlimit(RLIMIT_CORE, &none); /* check: no-core-file */
-	prctl(PR_SET_DUMPABLE, 0);
+	setrlimit(RLIMIT_CORE, &none);          /* check: no-core-file */
+	prctl(PR_SET_DUMPABLE, 0);              /* check: not-dumpable */
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); /* check: no-new-privileges */
 	signal(SIGPIPE, SIG_IGN);
 	umask(0077); /* check: private-files */

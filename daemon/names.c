@@ -172,7 +172,8 @@ static void keep_address(struct names *n, const struct ip *ip)
 	for (size_t i = 0; i < n->n; i++)
 		if (ip_equal(&n->list[i], ip))
 			return;
-	if (n->n < NAMES_MAX && ip_is_unicast(ip) /* check: resolved-unicast */)
+	if (n->n < NAMES_MAX /* check: names-count */ &&
+		ip_is_unicast(ip) /* check: resolved-unicast */)
 		n->list[n->n++] = *ip;
 }
 

@@ -48,7 +48,8 @@ bool near_is_default(const struct net_route *r)
 static bool is_candidate(const struct net_route *r)
 {
 	return r->type == NET_UNICAST && r->table == NET_TABLE_MAIN &&
-	       r->gateway.family == FAMILY_NONE && is_private(&r->to);
+	       r->gateway.family == FAMILY_NONE /* check: near-no-gateway */ &&
+	       is_private(&r->to) /* check: near-private */;
 }
 
 bool near_concerns(const struct net_route *r)
@@ -83,7 +84,7 @@ static bool is_uplink(const struct route_list *l, uint32_t ifindex)
 		if (near_is_default(&l->v[i]) && l->v[i].ifindex == ifindex)
 			return true;
 	for (size_t i = 0; i < l->conf->n_uplinks; i++)
-		if (l->conf->uplinks[i] == ifindex)
+		if (l->conf->uplinks[i] == ifindex) /* check: near-server-link */
 			return true;
 	return false;
 }
@@ -92,9 +93,10 @@ static bool is_near(const struct route_list *l, const struct net_route *r)
 {
 	if (!is_candidate(r))
 		return false;
-	if (!is_uplink(l, r->ifindex))
-		return true;
-	return l->conf->lan && r->protocol == RTPROT_KERNEL;
+	if (is_uplink(l, r->ifindex)) /* check: near-uplink */
+		return l->conf->lan /* check: near-lan-allowed */ &&
+		       r->protocol == RTPROT_KERNEL /* check: near-pushed-route */;
+	return true;
 }
 
 static bool listed(const struct prefix *list, size_t n, const struct prefix *p)

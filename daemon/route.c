@@ -407,7 +407,7 @@ void route_down(struct route *r)
 
 int route_succeed(struct route *r, struct route *next)
 {
-	r->leaving = true;
+	r->leaving = true; /* check: route-no-gap */
 	int err = next ? route_hold(next) : 0;
 	route_free(r);
 	return err;
@@ -427,9 +427,9 @@ static void compare(void *ctx, const struct net_item *item)
 
 	if (item->kind == NET_ADDRESS)
 		c->found |= item->address.ifindex != c->link->ifindex &&
-			    ip_equal(&item->address.local, c->ip);
+			    ip_equal(&item->address.local, c->ip); /* check: route-not-ours */
 	else
-		c->found |= ip_equal(&item->route.gateway, c->ip);
+		c->found |= ip_equal(&item->route.gateway, c->ip); /* check: route-not-router */
 }
 
 /* An address of this host, of a router or of the server cannot be ours inside. */
@@ -524,7 +524,7 @@ static int enter_link(struct route *r)
 	static const struct ip none;
 	int err;
 
-	set_guard(r);
+	set_guard(r); /* check: guard-set */
 	err = add_address(r, &r->link.local, &r->link.peer);
 	if (!err)
 		err = add_address(r, &r->link.local6, &none);
@@ -532,7 +532,9 @@ static int enter_link(struct route *r)
 		err = net_link_up(r->all->net, r->link.ifindex, r->link.mtu);
 	if (!err)
 		err = add_tunnel_routes(r);
-	return err ? err : add_inside_hosts(r);
+	if (!err)
+		err = add_inside_hosts(r); /* check: route-inside-hosts */
+	return err;
 }
 
 int route_up(struct route *r, const struct route_link *link)

@@ -443,7 +443,7 @@ static bool may_begin(struct session *s, const struct control_connect *connect, 
 		reason_set(why, REASON_LOCAL_ROUTES, "%s", strerror(-rc));
 		return false;
 	}
-	if (connect && !connect->insist && cuts_caller(s, connect, &peer)) {
+	if (connect && !connect->insist && cuts_caller(s, connect, &peer)) { /* check: ssh-cut */
 		reason_set(why, REASON_LOCAL_SSH_CUT, "SSH comes from %s", ip_text(&peer, text));
 		return false;
 	}

@@ -15,7 +15,7 @@ static size_t add_peer(struct ip *peers, size_t n, const struct ip *peer)
 	for (size_t i = 0; i < n; i++)
 		if (ip_equal(&peers[i], peer))
 			return n;
-	if (n < SSH_PEERS_MAX)
+	if (n < SSH_PEERS_MAX /* check: ssh-peers-count */)
 		peers[n++] = *peer;
 	return n;
 }

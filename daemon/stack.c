@@ -149,8 +149,8 @@ static void install_sa(struct stack *s, const struct ike_event *ev, msec now, st
 
 	if (rc == 0) {
 		s->pair = *ev->pair;
-		wipe(&s->pair.in, sizeof(s->pair.in));
-		wipe(&s->pair.out, sizeof(s->pair.out));
+		wipe(&s->pair.in, sizeof(s->pair.in));   /* check: stack-in-wipe */
+		wipe(&s->pair.out, sizeof(s->pair.out)); /* check: stack-out-wipe */
 	}
 	ike_answer(s->ike, ev->id, &answer, now, &io);
 	from_ike(&io, out);
@@ -400,7 +400,7 @@ void stack_free(struct stack *s)
 	l2tp_free(s->l2tp);
 	esp_free(s->esp);
 	ike_free(s->ike);
-	wipe(s, sizeof(*s));
+	wipe(s, sizeof(*s)); /* check: stack-wipe */
 	free(s);
 }
 

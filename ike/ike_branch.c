@@ -75,7 +75,7 @@ static bool has_room(const struct ike *ike, const struct phase1 *sa)
 
 	for (const struct phase1 *o = ike->sas; o; o = o->next)
 		n += is_branch(o, sa);
-	return n < BRANCHES;
+	return n < BRANCHES /* check: branch-count */;
 }
 
 /* What is known when message 4 is awaited. */
@@ -97,7 +97,7 @@ struct phase1 *ike_branch_new(struct ike *ike, struct phase1 *of, unsigned await
 {
 	bool may_be_a_second_state = awaits == 2 && of->asked > 1;
 
-	if (!has_room(ike, of) || may_be_a_second_state) {
+	if (!has_room(ike, of) || may_be_a_second_state /* check: branch-second-state */) {
 		conflict(ike, of);
 		return NULL;
 	}

@@ -186,8 +186,8 @@ static void main_to_front(struct ike *ike, struct phase1 *sa)
 /* What only the proofs and the other keys were made of. */
 static void forget_roots(struct ike_keys *k)
 {
-	wipe(k->skeyid, sizeof(k->skeyid));
-	wipe(k->e, sizeof(k->e));
+	wipe(k->skeyid, sizeof(k->skeyid)); /* check: skeyid-wipe */
+	wipe(k->e, sizeof(k->e));           /* check: skeyid-e-wipe */
 }
 
 static void main_done(struct ike *ike, struct phase1 *sa, msec now)
@@ -195,12 +195,13 @@ static void main_done(struct ike *ike, struct phase1 *sa, msec now)
 	char suite[SUITE_TEXT];
 	bool possible = ike_natt_encapsulates(ike, sa) || ike->conf->raw_esp;
 
-	if (!possible && ike_branch_other(ike, sa)) { /* what says so has no proof: RFC 3947, 7 */
+	if (!possible && ike_branch_other(ike, sa)) { /* check: branch-without-natt */
+		/* What says so has no proof: RFC 3947, 7. */
 		sa->dead = true;
 		return;
 	}
 	sa->up = true;
-	ike_branch_end_others(ike, sa);
+	ike_branch_end_others(ike, sa); /* check: branch-end-others */
 	sa->awaits = 0;
 	retry_stop(&sa->retry);
 	agreed_times(ike, sa, now);
@@ -297,7 +298,7 @@ static void main_verdict(struct ike *ike, struct phase1 *sa, msec now, struct io
 	struct phase1 *other = ike_branch_other(ike, sa);
 
 	sa->dead = true;
-	if (other) {
+	if (other) { /* check: branch-verdict-last */
 		if (other->hint.id == REASON_NONE)
 			other->hint = sa->hint;
 		return;
@@ -473,7 +474,8 @@ static unsigned another(
 		return 0;
 	if (sa->awaits > 2 && ike_payloads_are(p, IKE_MM2))
 		return 2;
-	if (sa->awaits == LAST && ike_phase1_fits(sa, hdr) && ike_payloads_are(p, IKE_MM4))
+	if (sa->awaits == LAST && ike_phase1_fits(sa, hdr) /* check: branch-cookies */ &&
+		ike_payloads_are(p, IKE_MM4))
 		return 4;
 	return 0;
 }
@@ -493,8 +495,10 @@ static void main_branch(struct ike *ike, const struct ike_hdr *hdr, struct slice
 	for (struct phase1 *sa = ike->sas; sa && number != 2 && !ike->failed; sa = sa->next) {
 		number = another(sa, hdr, &p);
 		struct phase1 *branch = number ? ike_branch_new(ike, sa, number, now) : NULL;
-		if (branch && !ike->failed)
-			branch->dead = !main_take(ike, branch, hdr, message, digest, now, out);
+		if (branch && !ike->failed &&
+			!main_take(ike, branch, hdr, message, digest, now,
+				out)) /* check: branch-refused-forgotten */
+			branch->dead = true;
 	}
 }
 
@@ -514,12 +518,12 @@ bool ike_main_recv(
 			main_repeated(ike, sa, now, out);
 			return true;
 		}
-		if (memcmp(digest, sa->heard2, DIGEST) == 0)
-			return true; /* late */
+		if (memcmp(digest, sa->heard2, DIGEST) == 0) /* check: main-late */
+			return true;
 	}
 	for (struct phase1 *sa = ike->sas; sa && !done && !ike->failed; sa = sa->next) {
 		known |= !sa->dead && memcmp(sa->cookie_i, hdr->cookie_i, IKE_COOKIE) == 0;
-		taken |= ike_phase1_fits(sa, hdr) &&
+		taken |= ike_phase1_fits(sa, hdr) /* check: main-fits */ &&
 			 main_take(ike, sa, hdr, message, digest, now, out);
 		done = taken && sa->up;
 	}

@@ -223,7 +223,7 @@ static bool put_contact(struct ike *ike, struct phase1 *sa, struct ike_build *b)
 	uint8_t cookies[2 * IKE_COOKIE];
 
 	if (!ike->conf->initial_contact || ike->was_up /* check: contact-first-only */ ||
-		ike_branch_elsewhere(ike, sa))
+		ike_branch_elsewhere(ike, sa) /* check: contact-one-cookie */)
 		return true;
 	memcpy(cookies, sa->cookie_i, IKE_COOKIE);
 	memcpy(cookies + IKE_COOKIE, sa->cookie_r, IKE_COOKIE);

@@ -300,6 +300,6 @@ struct verdict ike_quick_derive(struct ike *ike, struct quick *q)
 	bool ok = ike_esp_keys(c, k, &q->pair.suite, secret, ni, nr, &q->pair.in) &&
 		  ike_esp_keys(c, k, &q->pair.suite, secret, ni, nr, &q->pair.out);
 
-	wipe(gxy, sizeof(gxy));
+	wipe(gxy, sizeof(gxy)); /* check: quick-secret-wipe */
 	return ok ? fine : no_crypto;
 }
