@@ -337,8 +337,32 @@ static void what_cannot_be_done_is_said(void **state)
 	link = dns_link_of(7, 53);
 	snprintf(link.connection, sizeof(link.connection), "a\nb");
 	assert_int_equal(dns_up(h->dns, &link, 0), -EINVAL);
+	link = dns_link_of(7, 53);
+	link.n = DNS_SERVERS_MAX + 1;
+	assert_int_equal(dns_up(h->dns, &link, 0), -EINVAL);
+	link = dns_link_of(7, 53);
+	for (link.n_domains = 0; link.n_domains < DNS_DOMAINS_MAX; link.n_domains++)
+		snprintf(link.domains[link.n_domains], DNS_DOMAIN_TEXT, "corp.example");
+	link.n_domains++;
+	assert_int_equal(dns_up(h->dns, &link, 0), -EINVAL);
 	assert_original(h, usual, sizeof(usual) - 1);
 	resolv_close(h);
+}
+
+/* Its copy of the original is elsewhere; ours would be a copy of what it wrote. */
+static void what_another_vpnd_has_taken_is_left_alone(void **state)
+{
+	static const char taken[] = "# vpnd 0123456789abcdef: connection other is up\n"
+				    "nameserver 192.0.2.99\n";
+	struct resolv *h = *state;
+	struct dns_link link = dns_link_of(7, 53);
+
+	set_original(h, taken, sizeof(taken) - 1);
+	resolv_open(h);
+	assert_int_equal(dns_up(h->dns, &link, 0), -EEXIST);
+	assert_original(h, taken, sizeof(taken) - 1);
+	resolv_close(h);
+	assert_original(h, taken, sizeof(taken) - 1);
 }
 
 /* The test runs in a network namespace of its own, and so does not own the host's file. */
@@ -398,6 +422,7 @@ int main(void)
 		TEST(without_room_for_the_copy_nothing_is_touched),
 		TEST(what_cannot_be_given_back_now_is_given_back_later),
 		TEST(what_cannot_be_done_is_said),
+		TEST(what_another_vpnd_has_taken_is_left_alone),
 		TEST(a_file_shared_with_another_network_is_not_touched),
 		TEST(names_of_gateways_are_asked_outside),
 	};

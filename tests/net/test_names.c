@@ -164,6 +164,7 @@ static int lab_up(void **state)
 	sh("ip route add 10.53.0.0/24 dev up0 table 50 && ip route del 10.53.0.0/24 && "
 	   "ip rule add fwmark 0x7670000/0xfff0000 lookup 50");
 	sh("printf '203.0.113.99 hosts.example\\n2001:db8::99 hosts.example\\n' >/tmp/hosts.$$ && "
+	   "for i in $(seq 40); do echo \"198.51.100.$i many.example\"; done >>/tmp/hosts.$$ && "
 	   "mount --bind /tmp/hosts.$$ /etc/hosts && rm /tmp/hosts.$$");
 	return 0;
 }
@@ -300,6 +301,16 @@ static void the_hosts_file_comes_first(void **state)
 	names_free(n);
 }
 
+static void of_endless_addresses_a_few_are_kept(void **state)
+{
+	(void)state;
+	const struct ip *list;
+	struct names *n = ask("many.example", 3);
+
+	assert_int_equal(names_result(n, &list), NAMES_MAX);
+	names_free(n);
+}
+
 static void a_failure_says_what_and_who_was_asked(void **state)
 {
 	(void)state;
@@ -414,6 +425,7 @@ int main(void)
 		TEST(both_families_ipv4_first),
 		TEST(all_addresses_and_ipv6_alone),
 		TEST(the_hosts_file_comes_first),
+		TEST(of_endless_addresses_a_few_are_kept),
 		TEST(a_failure_says_what_and_who_was_asked),
 		TEST(sockets_are_marked),
 		TEST(every_flow_is_announced_before_it_sends),

@@ -25,4 +25,12 @@ status NoNewPrivs 1
 status Umask 0077
 grep -Eq '^Max core file size +0 +0 ' "/proc/${VPND_PID[client]}/limits" || lab_fail "it may leave a core file"
 
+# Somebody with vpnd's own uid and capabilities reads any process like that, but one that is not dumpable.
+equal=(setpriv --bounding-set "-all,+net_admin,+net_raw,+net_bind_service" --inh-caps -all)
+"${equal[@]}" sleep 60 &
+other=$!
+lab_wait 10 "an equal process may be read" "${equal[@]}" head -c 1 "/proc/$other/environ" >/dev/null 2>&1
+! "${equal[@]}" head -c 1 "/proc/${VPND_PID[client]}/environ" >/dev/null 2>&1 || lab_fail "vpnd is dumpable"
+kill "$other"
+
 vpnd_stop client

@@ -1,10 +1,13 @@
 /* daemon/control*: what each check keeps out, where no other test would miss it (./dev mutate). */
-#define _GNU_SOURCE /* setresuid() */
+#define _GNU_SOURCE /* accept4(), setresuid() */
 #include "tests/unit/control_world.h"
 
 #include <grp.h>
 #include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 static void a_path_that_is_no_address_is_refused(void **state)
@@ -130,6 +133,122 @@ static void a_member_is_not_root(void **state)
 	waitpid(child, &status, 0);
 }
 
+/* ---- many messages at once ---- */
+
+static void say_often(struct peer *p, const char *message, unsigned times)
+{
+	size_t n = strlen(message) + 1;
+	char *all = malloc(n * times);
+
+	assert_non_null(all);
+	for (unsigned i = 0; i < times; i++)
+		memcpy(all + i * n, message, n);
+	assert_int_equal(send(p->fd, all, n * times, MSG_DONTWAIT), n * times);
+	free(all);
+}
+
+static const char explain[] = "{\"method\":\"io.vpnd.Explain\",\"parameters\":{\"code\":\"x\"}}";
+static const char explained[] = "{\"parameters\":{\"failures\":[]}}";
+
+/* What has not been read yet waits in the socket, however much it is. */
+static void more_than_a_message_may_hold_is_read_as_it_is_answered(void **state)
+{
+	struct fixture *f = *state;
+	const unsigned many = VARLINK_MESSAGE_MAX / sizeof(explain) + 100;
+	struct peer p = dial(f);
+
+	say_often(&p, explain, many);
+	for (unsigned i = 0; i < many; i++)
+		assert_heard(f, &p, explained);
+	hang_up(&p);
+}
+
+static void who_does_not_read_is_not_read_either(void **state)
+{
+	struct fixture *f = *state;
+	static const char describe[] =
+		"{\"method\":\"org.varlink.service.GetInterfaceDescription\","
+		"\"parameters\":{\"interface\":\"io.vpnd\"}}";
+	const unsigned many = VARLINK_MESSAGE_MAX / sizeof(describe) + 100;
+	struct peer p = dial(f);
+
+	say_often(&p, describe, many);
+	for (int i = 0; i < 100; i++)
+		pump(f);
+	for (unsigned i = 0; i < many; i++) {
+		json_t *message = hear(f, &p);
+
+		assert_non_null(message);
+		json_decref(message);
+	}
+	hang_up(&p);
+}
+
+struct race {
+	int first, crowd; /* sockets */
+	int heard;        /* octets for the crowd when the first had his answer */
+};
+
+static void watch_race(void *ctx)
+{
+	struct race *r = ctx;
+	int first = 0;
+
+	if (r->heard < 0 && ioctl(r->first, FIONREAD, &first) == 0 && first > 0)
+		assert_int_equal(ioctl(r->crowd, FIONREAD, &r->heard), 0);
+}
+
+static void who_comes_first_does_not_wait_for_all_that_others_say(void **state)
+{
+	struct fixture *f = *state;
+	enum { MANY = 100 };
+	struct peer first = dial(f), crowd = dial(f);
+	struct race race = {first.fd, crowd.fd, -1};
+	int ready = eventfd(1, EFD_CLOEXEC);
+	struct loop_watch *watch = loop_watch_new(f->loop, ready, LOOP_READ, watch_race, &race);
+
+	say_often(&first, explain, 1);
+	say_often(&crowd, explain, MANY);
+	for (int i = 0; i < 1000 && race.heard < 0; i++)
+		pump(f);
+	assert_in_range(race.heard, 0, MANY / 4 * sizeof(explained));
+	loop_watch_free(watch);
+	close(ready);
+	hang_up(&first);
+	hang_up(&crowd);
+}
+
+/* ---- a host without descriptors ---- */
+
+static bool no_descriptors;
+static unsigned refused;
+
+int accept4(int fd, struct sockaddr *from, socklen_t *len, int flags)
+{
+	if (!no_descriptors)
+		return (int)syscall(SYS_accept4, fd, from, len, flags);
+	refused++;
+	errno = EMFILE;
+	return -1;
+}
+
+/* The socket stays ready all the while. */
+static void without_descriptors_the_loop_does_not_spin(void **state)
+{
+	struct fixture *f = *state;
+	struct peer p = dial(f);
+
+	refused = 0;
+	no_descriptors = true;
+	for (int i = 0; i < 20; i++)
+		pump(f);
+	no_descriptors = false;
+	assert_int_equal(refused, 1);
+	say_often(&p, explain, 1);
+	assert_heard(f, &p, explained);
+	hang_up(&p);
+}
+
 #define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 
 int main(void)
@@ -140,6 +259,10 @@ int main(void)
 		TEST(only_what_is_open_is_answered_or_cancelled),
 		TEST(a_stranger_sees_the_state_and_no_more),
 		TEST(a_member_is_not_root),
+		TEST(more_than_a_message_may_hold_is_read_as_it_is_answered),
+		TEST(who_does_not_read_is_not_read_either),
+		TEST(who_comes_first_does_not_wait_for_all_that_others_say),
+		TEST(without_descriptors_the_loop_does_not_spin),
 	};
 
 	varlink_init();

@@ -136,7 +136,8 @@ static void attend(struct fixture *f)
 
 static struct fixture begun(void)
 {
-	static struct conn_conf conf = {.gateway = "vpn.example.com", .reconnect = true};
+	static struct conn_conf conf = {
+		.gateway = "vpn.example.com", .reconnect = true, .keep_trying = true};
 	struct fixture f = {.env = test_env_new(5)};
 
 	conf.stack.ike.initial_contact = true;
@@ -217,12 +218,32 @@ static void a_reconnect_is_no_first_contact(void **state)
 	end(&f);
 }
 
+/* It lacked memory then; a cipher that was never there will not come. */
+static void what_openssl_could_never_do_is_not_tried_again(void **state)
+{
+	(void)state;
+	const struct stack_event failed = {
+		.kind = STACK_EV_FAILED, .reason.id = REASON_LOCAL_CRYPTO};
+	struct fixture f = begun();
+
+	news(&f, failed);
+	assert_int_equal(state_of(&f), CONN_IDLE);
+	end(&f);
+
+	f = begun();
+	news(&f, (struct stack_event){.kind = STACK_EV_UP});
+	news(&f, failed);
+	assert_int_equal(state_of(&f), CONN_WAITING);
+	end(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_typed_password_that_was_refused_is_not_tried_again),
 		cmocka_unit_test(what_icmp_says_of_a_server_that_answers_is_not_believed),
 		cmocka_unit_test(a_reconnect_is_no_first_contact),
+		cmocka_unit_test(what_openssl_could_never_do_is_not_tried_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

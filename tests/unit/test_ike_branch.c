@@ -1,6 +1,8 @@
 /* Two different answers to one message: both are followed. */
 #include "tests/unit/ike_world.h"
 
+#include "ike/ike_rooms.h"
+
 static struct world *opened(void)
 {
 	struct world *w = world_new("modern");
@@ -21,6 +23,15 @@ static struct pkt *answer_to(struct world *w, unsigned number)
 	drain_events(w);
 	deliver_to_gateway(w);
 	return intercept(w);
+}
+
+static unsigned alive(const struct world *w)
+{
+	unsigned n = 0;
+
+	for (const struct phase1 *sa = w->ike->sas; sa; sa = sa->next)
+		n += !sa->dead;
+	return n;
 }
 
 /* The forged one comes first. */
@@ -71,6 +82,7 @@ static void of_two_messages_2_the_true_one_leads_on_at_once(void **state)
 	w->gw.lose = 1; /* message 3 under a cookie that it never gave */
 	pass(w, 200);
 	assert_up(w);
+	assert_int_equal(alive(w), 1);
 	assert_int_equal(w->gw.main_modes, 1);
 	world_free(w);
 }
@@ -227,10 +239,79 @@ static void a_flood_of_messages_2_is_tried_once_more(void **state)
 		to_client(w, blob(&forged));
 	}
 	pktq_put(&w->inbox, real);
+	ike_recv(w->ike, &w->inbox, w->now, &w->out);
+	assert_int_equal(alive(w), 8);
 	w->gw.lose = 40; /* messages 3 with a cookie it never gave: 8 branches, 5 copies */
 	pass(w, SECONDS(3));
 	assert_int_equal(w->events[IKE_EV_FAILED], 0);
 	pass(w, SECONDS(7));
+	assert_up(w);
+	world_free(w);
+}
+
+/* As if each attempt had met more answers than it can follow. */
+static void new_cookies_are_tried_once(void **state)
+{
+	(void)state;
+	struct world *w = opened();
+
+	w->gw.lose = 10000;
+	for (int i = 0; i < 400 && !w->events[IKE_EV_FAILED]; i++) {
+		for (struct phase1 *sa = w->ike->sas; sa; sa = sa->next)
+			sa->conflict = true;
+		pass(w, 500);
+	}
+	assert_int_equal(w->events[IKE_EV_FAILED], 1);
+	world_free(w);
+}
+
+/* The forged one came long before the true one, and ends before it. */
+static void the_end_of_one_branch_is_not_the_end(void **state)
+{
+	(void)state;
+	struct world *w = opened();
+	struct pkt *real = answer_to(w, 1);
+	struct blob forged;
+
+	blob_set(&forged, pkt_slice(real));
+	forged.p[12] ^= 1;
+	to_client(w, blob(&forged));
+	w->gw.lose = 1000;
+	pass(w, SECONDS(5));
+	pktq_put(&w->inbox, real);
+	pass(w, 100);
+	assert_int_equal(alive(w), 2);
+	for (int i = 0; i < 1000 && alive(w) == 2; i++)
+		pass(w, 100);
+	assert_int_equal(w->events[IKE_EV_FAILED], 0);
+	w->gw.lose = 0;
+	pass(w, SECONDS(5));
+	assert_up(w);
+	world_free(w);
+}
+
+static void what_is_no_answer_opens_no_branch(void **state)
+{
+	(void)state;
+	struct world *w = opened();
+	struct pkt *real = answer_to(w, 1);
+	struct blob forged;
+
+	blob_set(&forged, pkt_slice(real));
+	memcpy(forged.p + IKE_COOKIE, forged.p, IKE_COOKIE); /* our own cookie as the responder's */
+	pktq_put(&w->inbox, real);
+	to_client(w, blob(&forged));
+	ike_recv(w->ike, &w->inbox, w->now, &w->out);
+	assert_int_equal(alive(w), 1);
+
+	real = answer_to(w, 1); /* message 4 */
+	blob_set(&forged, pkt_slice(real));
+	forged.p[12] ^= 1; /* and one that belongs to no message 3 of ours */
+	pktq_put(&w->inbox, real);
+	to_client(w, blob(&forged));
+	ike_recv(w->ike, &w->inbox, w->now, &w->out);
+	assert_int_equal(alive(w), 1);
+	pass(w, 200);
 	assert_up(w);
 	world_free(w);
 }
@@ -268,6 +349,9 @@ int main(void)
 		cmocka_unit_test(a_second_answer_to_a_second_copy_of_message_1_is_not_followed),
 		cmocka_unit_test(branches_do_not_say_initial_contact),
 		cmocka_unit_test(a_flood_of_messages_2_is_tried_once_more),
+		cmocka_unit_test(new_cookies_are_tried_once),
+		cmocka_unit_test(the_end_of_one_branch_is_not_the_end),
+		cmocka_unit_test(what_is_no_answer_opens_no_branch),
 		cmocka_unit_test(a_wrong_key_is_named_beside_a_forged_branch),
 	};
 
