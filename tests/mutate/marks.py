@@ -193,7 +193,7 @@ FORMS = {
     "operand true": ("((", ") || MUTANT({}))"),
     "operand false": ("((", ") && !MUTANT({}))"),
     "flag": ("(MUTANT({}) ? 0 : ", ")"),
-    "statement": ("if (!MUTANT({})) ", ""),
+    "statement": ("if (MUTANT({})) {{ }} else ", ""),  # an `else` behind it is not ours
 }
 
 
