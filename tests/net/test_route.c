@@ -154,11 +154,12 @@ static void near_interfaces_come_and_go(void **state)
 	assert_goes("172.17.0.9", "", "vpn-t");
 	add_veth("docker0", "box0");
 	sh("ip addr add 172.17.0.1/16 dev docker0 && ip -6 addr add fd00:17::1/64 dev docker0 "
-	   "nodad");
+	   "nodad && ip route add 172.19.0.0/16 via 172.17.0.2");
 	settle(h);
 	assert_goes("172.17.0.9", "", "docker0");
 	assert_goes("fd00:17::9", "", "docker0");
 	assert_goes("172.18.0.9", "", "vpn-t");
+	assert_goes("172.19.0.9", "", "vpn-t"); /* somebody's network behind it */
 	host_state(with);
 	sh("ip link del docker0");
 	settle(h);
