@@ -503,7 +503,7 @@ static void doubt_pair(struct stack *s, msec now, struct io *out)
 		s->asked_at = now;
 		s->doubt_at = now + PAIR_DOUBTED;
 	} else if (now >= s->doubt_at) {
-		s->doubt_at = now + 2 * (now - s->asked_at);
+		s->doubt_at = now + 2 * (now - s->asked_at); /* check: doubt-doubles */
 		ike_sa_doubted(s->ike, now, &io);
 	}
 	from_ike(&io, out);
