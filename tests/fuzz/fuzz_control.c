@@ -203,8 +203,8 @@ static void open_host(void)
 	host.loop = loop_new();
 	fuzz_require(host.loop);
 	host.control = control_new(host.loop, &conf);
-	fuzz_require(host.control &&
-		     loop_watch_new(host.loop, eventfd(1, EFD_CLOEXEC), LOOP_READ, stop, host.loop));
+	fuzz_require(host.control && loop_watch_new(host.loop, eventfd(1, EFD_CLOEXEC), LOOP_READ,
+					     stop, host.loop));
 }
 
 static void join(int who)
