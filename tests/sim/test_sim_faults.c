@@ -160,8 +160,8 @@ static bool is_allowed(const struct draw *d, enum reason_id id)
 	case REASON_IKE_NO_PROPOSAL:
 	case REASON_IKE_FAIL:
 		return d->forged;
-	case REASON_ESP_MODIFIED: /* nothing else came through */
-		return d->damaged;
+	case REASON_ESP_MODIFIED: /* nothing else came through, on the way or from a forger */
+		return d->damaged || d->forged;
 	case REASON_PPP_NO_ADDRESS: /* it is lost with the rest */
 		return d->silenced;
 	case REASON_PPP_AUTH_REFUSED:
