@@ -49,7 +49,7 @@ class Row:
         passed = code == 0 and bool(self.figures)
         print(f"      {'ok' if passed else f'FAILED (ended with {code})'}, {time.monotonic() - began:.1f} s", flush=True)
         if not passed:
-            print(*said[-TAIL:], sep="\n", flush=True)
+            print(*(line for line in said[:-TAIL] if line.startswith("FAILED")), *said[-TAIL:], sep="\n", flush=True)
         return passed
 
 

@@ -8,9 +8,9 @@
 A copy of the tree is built once, in build/mutate, with a switch in each check (marks.py); a check is
 removed by its name in VPND_MUTANT. By hand: VPND_MUTANT=NAME build/mutate/build/bin/test_PROGRAM.
 
-Tests run in the order of what they cost: the unit programs nearest to the check's file, the other unit
-programs, the simulation with few seeds, and, as root, the network tests for what is left of daemon/
-and cli/. What killed a check last time is tried first the next time.
+Tests run in the order of what they cost: those nearest to the check's file, the other unit programs, the
+simulation with few seeds, and, as root, the network tests for daemon/ and cli/; for what touches the
+host these come before the simulation. What killed a check last time (killers.json) is tried first.
 """
 import argparse
 import concurrent.futures
@@ -32,7 +32,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 FOLDERS = ("base", "ike", "esp", "l2tp", "ppp", "daemon", "cli")
 WORK = ROOT / "build" / "mutate"
-SOURCE, BUILD, KILLERS = WORK / "src", WORK / "build", WORK / "killers.json"
+SOURCE, BUILD = WORK / "src", WORK / "build"
+KILLERS = HERE / "killers.json"
 NOT_COPIED = shutil.ignore_patterns("build", ".git", "corpus", "__pycache__")
 SEEDS = "200"
 SKIPPED = 77
@@ -127,7 +128,16 @@ class Program:
         return pathlib.Path(self.environment.get("VPND_BIN", BUILD)).is_relative_to(BUILD)
 
     def run(self, mutant=""):
-        """None: it passes. Else the case that failed, as far as it said so."""
+        """None: it passes. Else the case that failed, as far as it said so. One network test at a time:
+        they share what the kernel counts for all namespaces; the first run is with every check."""
+        if self.tier != "net":
+            return self.run_now(mutant)
+        with network:
+            if self.seconds is None and (case := self.run_now()) is not None:
+                sys.exit(f"mutate: fails with every check in place: {self.name} {case}")
+            return self.run_now(mutant)
+
+    def run_now(self, mutant=""):
         environment = os.environ | SANITIZERS | self.environment | {
             "VPND_MUTANT": mutant, "VPND_SIM_SEEDS": SEEDS}
         limit = None if self.seconds is None else max(PATIENCE, PATIENCE_TIMES * self.seconds)
@@ -151,6 +161,7 @@ class Program:
 
 
 running = set()
+network = threading.Lock()
 
 
 def end_all(*_):
@@ -205,12 +216,23 @@ def nearness(marked, program):
 
 # ---- one mutant ---------------------------------------------------------------------------------
 
+def tiers_of(path):
+    """Which tests may notice, the likely ones first."""
+    if not path.startswith(("daemon/", "cli/")):
+        return ("unit", "sim")
+    if path.startswith(("daemon/stack", "daemon/conn")):
+        return ("unit", "sim", "net")
+    return ("unit", "net", "sim")
+
+
 def kill(marked, programs, killers):
     """The program and the case that noticed, or None."""
+    tiers = tiers_of(marked.path)
+
     def order(program):
-        return (program.name != killers.get(marked.name), program.tier != "unit",
-                -nearness(marked, program), program.seconds)
-    for program in sorted(programs, key=order):
+        return (program.name != killers.get(marked.name), -nearness(marked, program),
+                tiers.index(program.tier), program.seconds or 0)
+    for program in sorted((p for p in programs if p.tier in tiers), key=order):
         case = program.run(marked.name)
         if case is not None:
             killers[marked.name] = program.name
@@ -227,7 +249,7 @@ def hunt(checks, programs, killers, jobs):
         with lock:
             results[marked.name] = verdict
             print(f"{len(results):4} of {len(checks)}  {line_of(marked, verdict)}", flush=True)
-            KILLERS.write_text(json.dumps(killers, indent=1, sort_keys=True))
+            KILLERS.write_text(json.dumps(killers, indent="\t", sort_keys=True) + "\n")
 
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
         list(pool.map(one, checks))
@@ -265,15 +287,9 @@ def main():
     build(args.jobs)
     killers = json.loads(KILLERS.read_text()) if KILLERS.exists() else {}
     quick = programs_of(("unit",) if args.unit else ("unit", "sim"))
-    net = [] if args.unit else programs_of(("net",))
+    net = [] if args.unit or os.geteuid() != 0 else programs_of(("net",))
     expect_to_pass(quick, args.jobs)
-    by_net = [m for m in checks if killers.get(m.name, "").startswith("net_") and net and os.geteuid() == 0]
-    results = hunt([m for m in checks if m not in by_net], quick, killers, args.jobs)
-    left = by_net + [m for m in checks if m.path.startswith(("daemon/", "cli/")) and not results.get(m.name, True)]
-    if left and net and os.geteuid() == 0:
-        print(f"{len(left)} left for the network tests", flush=True)
-        expect_to_pass(net, 1)
-        results |= hunt(left, net, killers, 1)
+    results = hunt(checks, quick + net, killers, args.jobs)
     missed = [marked for marked in checks if not results[marked.name]]
     print(*(line_of(marked, results[marked.name]) for marked in checks), sep="\n")
     endless = sum(bool(verdict) and verdict[1] == ENDLESS for verdict in results.values())
