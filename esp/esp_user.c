@@ -3,9 +3,11 @@
 #include <string.h>
 
 #include "esp/esp_crypt.h"
+#include "esp/esp_plane.h"
 
-struct esp {
-	const struct env *env;
+/* The user plane: everything in this process, by OpenSSL or intel-ipsec-mb. */
+struct user_esp {
+	struct esp face;
 	struct esp_sa *sa[ESP_PAIRS_MAX]; /* in order of installation */
 	unsigned n;
 	struct esp_sa *current; /* the one we send on; NULL before esp_use() */
@@ -13,13 +15,14 @@ struct esp {
 	struct esp_counters in, out; /* of dropped pairs, and of no pair */
 };
 
-struct esp *esp_new(const struct env *env)
+static struct user_esp *user(struct esp *esp)
 {
-	struct esp *esp = calloc(1, sizeof(*esp));
+	return (struct user_esp *)esp;
+}
 
-	if (esp)
-		esp->env = env;
-	return esp;
+static const struct user_esp *user_of(const struct esp *esp)
+{
+	return (const struct user_esp *)esp;
 }
 
 static void sa_free(struct esp_sa *sa)
@@ -29,21 +32,28 @@ static void sa_free(struct esp_sa *sa)
 	free(sa);
 }
 
-void esp_free(struct esp *esp)
+static void user_free(struct esp *esp)
 {
-	if (!esp)
-		return;
-	for (unsigned i = 0; i < esp->n; i++)
-		sa_free(esp->sa[i]);
-	free(esp);
+	struct user_esp *u = user(esp);
+
+	for (unsigned i = 0; i < u->n; i++)
+		sa_free(u->sa[i]);
+	free(u);
 }
 
 struct esp_sa *esp_find(const struct esp *esp, uint32_t spi_in)
 {
-	for (unsigned i = 0; i < esp->n; i++)
-		if (esp->sa[i]->in.spi == spi_in /* check: esp-spi-known */)
-			return esp->sa[i];
+	const struct user_esp *u = user_of(esp);
+
+	for (unsigned i = 0; i < u->n; i++)
+		if (u->sa[i]->in.spi == spi_in /* check: esp-spi-known */)
+			return u->sa[i];
 	return NULL;
+}
+
+static bool user_has_spi(const struct esp *esp, uint32_t spi_in)
+{
+	return esp_find(esp, spi_in);
 }
 
 /* ---- pairs ---- */
@@ -79,71 +89,49 @@ static struct esp_sa *sa_new(struct crypto *c, const struct sa_pair *pair, msec 
 	return NULL;
 }
 
-int esp_install(struct esp *esp, const struct sa_pair *pair, msec now)
+static int user_install(struct esp *esp, const struct sa_pair *pair, msec now)
 {
+	struct user_esp *u = user(esp);
 	struct esp_sa *sa;
 
 	if (esp_find(esp, pair->in.spi)) /* check: esp-spi-twice */
 		return -EEXIST;
-	if (esp->n == ESP_PAIRS_MAX) /* check: esp-pairs-room */
+	if (u->n == ESP_PAIRS_MAX) /* check: esp-pairs-room */
 		return -ENOSPC;
 	if (!crypto_esp_has(esp->env->crypto, &pair->suite))
 		return -ENOTSUP;
 	sa = sa_new(esp->env->crypto, pair, now);
 	if (!sa)
 		return -ENOMEM;
-	esp->sa[esp->n++] = sa;
+	u->sa[u->n++] = sa;
 	return 0;
 }
 
-void esp_use(struct esp *esp, uint32_t spi_in)
+static void user_use(struct esp *esp, uint32_t spi_in)
 {
 	struct esp_sa *sa = esp_find(esp, spi_in);
 
 	if (sa)
-		esp->current = sa;
+		user(esp)->current = sa;
 }
 
-static void add(struct esp_counters *to, const struct esp_counters *c)
+static void user_drop(struct esp *esp, uint32_t spi_in)
 {
-	to->packets += c->packets;
-	to->octets += c->octets;
-	to->icv_bad += c->icv_bad;
-	to->replayed += c->replayed;
-	to->malformed += c->malformed;
-	to->no_sa += c->no_sa;
-	to->no_room += c->no_room;
-	to->exhausted += c->exhausted;
-	to->truncated_icv_would_fit += c->truncated_icv_would_fit;
-}
-
-void esp_drop(struct esp *esp, uint32_t spi_in)
-{
+	struct user_esp *u = user(esp);
 	struct esp_sa *sa = esp_find(esp, spi_in);
 	unsigned i = 0;
 
 	if (!sa)
 		return;
-	while (esp->sa[i] != sa)
+	while (u->sa[i] != sa)
 		i++;
-	memmove(&esp->sa[i], &esp->sa[i + 1], (esp->n - i - 1) * sizeof(esp->sa[0]));
-	esp->n--;
-	if (esp->current == sa)
-		esp->current = NULL;
-	add(&esp->in, &sa->in.count);
-	add(&esp->out, &sa->out.count);
+	memmove(&u->sa[i], &u->sa[i + 1], (u->n - i - 1) * sizeof(u->sa[0]));
+	u->n--;
+	if (u->current == sa)
+		u->current = NULL;
+	esp_counters_add(&u->in, &sa->in.count);
+	esp_counters_add(&u->out, &sa->out.count);
 	sa_free(sa);
-}
-
-uint32_t esp_new_spi(struct esp *esp)
-{
-	uint32_t spi;
-
-	do
-		spi = env_random_u32(esp->env);
-	while (spi < ESP_SPI_MIN /* check: esp-spi-reserved */ ||
-		esp_find(esp, spi) /* check: esp-spi-unused */);
-	return spi;
 }
 
 /* ---- packets ---- */
@@ -165,38 +153,44 @@ static uint32_t take_batch(struct pktq *in, struct pktq *batch)
 	return spi;
 }
 
-void esp_recv(struct esp *esp, struct pktq *in, msec now, struct io *out)
+static void user_recv(struct esp *esp, struct pktq *in, msec now, struct io *out)
 {
+	struct user_esp *u = user(esp);
+
 	while (in->head) {
 		struct pktq batch = {0};
 		struct esp_sa *sa = esp_find(esp, take_batch(in, &batch));
 
 		if (!sa) {
-			esp->in.no_sa += batch.count;
+			u->in.no_sa += batch.count;
 			pktq_free(&batch);
 		} else if (esp_open(sa, &batch, &out->up)) {
-			esp->last_in = now;
+			u->last_in = now;
 		}
 	}
 }
 
-void esp_send(struct esp *esp, struct pktq *in, msec now, struct io *out)
+static void user_send(struct esp *esp, struct pktq *in, msec now, struct io *out)
 {
+	struct user_esp *u = user(esp);
+
 	(void)now;
-	if (!esp->current) {
-		esp->out.no_sa += in->count;
+	if (!u->current) {
+		u->out.no_sa += in->count;
 		pktq_free(in);
 	}
 	while (in->head)
-		esp_seal(esp->current, esp->env, in, &out->down);
+		esp_seal(u->current, esp->env, in, &out->down);
 }
 
 /* ---- news and figures ---- */
 
-bool esp_next_event(struct esp *esp, struct esp_event *ev)
+static bool user_next_event(struct esp *esp, struct esp_event *ev)
 {
-	for (unsigned i = 0; i < esp->n; i++) {
-		struct esp_sa *sa = esp->sa[i];
+	struct user_esp *u = user(esp);
+
+	for (unsigned i = 0; i < u->n; i++) {
+		struct esp_sa *sa = u->sa[i];
 
 		if (!sa->pending)
 			continue;
@@ -210,23 +204,24 @@ bool esp_next_event(struct esp *esp, struct esp_event *ev)
 	return false;
 }
 
-msec esp_last_in(const struct esp *esp)
+static msec user_last_in(const struct esp *esp)
 {
-	return esp->last_in;
+	return user_of(esp)->last_in;
 }
 
-bool esp_get_status(const struct esp *esp, unsigned i, struct esp_sa_status *status)
+static bool user_get_status(const struct esp *esp, unsigned i, struct esp_sa_status *status)
 {
+	const struct user_esp *u = user_of(esp);
 	const struct esp_sa *sa;
 
-	if (i >= esp->n)
+	if (i >= u->n)
 		return false;
-	sa = esp->sa[i];
+	sa = u->sa[i];
 	*status = (struct esp_sa_status){
 		.suite = sa->suite,
 		.spi_in = sa->in.spi,
 		.spi_out = sa->out.spi,
-		.in_use = sa == esp->current,
+		.in_use = sa == u->current,
 		.installed_at = sa->installed_at,
 		.in = sa->in.count,
 		.out = sa->out.count,
@@ -234,22 +229,38 @@ bool esp_get_status(const struct esp *esp, unsigned i, struct esp_sa_status *sta
 	return true;
 }
 
-void esp_get_totals(const struct esp *esp, struct esp_counters *in, struct esp_counters *out)
+static void user_get_totals(
+	const struct esp *esp, struct esp_counters *in, struct esp_counters *out)
 {
-	*in = esp->in;
-	*out = esp->out;
-	for (unsigned i = 0; i < esp->n; i++) {
-		add(in, &esp->sa[i]->in.count);
-		add(out, &esp->sa[i]->out.count);
+	const struct user_esp *u = user_of(esp);
+
+	*in = u->in;
+	*out = u->out;
+	for (unsigned i = 0; i < u->n; i++) {
+		esp_counters_add(in, &u->sa[i]->in.count);
+		esp_counters_add(out, &u->sa[i]->out.count);
 	}
 }
 
-size_t esp_payload_max(const struct esp_suite *suite, size_t room)
+struct esp *esp_new(const struct env *env)
 {
-	enum { UDP_HDR = 8, TRAILER = 2 };
-	size_t around = CRYPTO_ESP_HEAD + esp_iv_len(suite) + suite->icv_len;
-	size_t text = room > around ? room - around : 0;
+	static const struct esp_ops ops = {
+		.free = user_free,
+		.install = user_install,
+		.use = user_use,
+		.drop = user_drop,
+		.has_spi = user_has_spi,
+		.recv = user_recv,
+		.send = user_send,
+		.next_event = user_next_event,
+		.last_in = user_last_in,
+		.get_status = user_get_status,
+		.get_totals = user_get_totals,
+	};
+	struct user_esp *u = calloc(1, sizeof(*u));
 
-	text -= text % esp_align(suite);
-	return text > UDP_HDR + TRAILER ? text - UDP_HDR - TRAILER : 0;
+	if (!u)
+		return NULL;
+	u->face = (struct esp){.ops = &ops, .env = env};
+	return &u->face;
 }
