@@ -29,6 +29,7 @@ enum lane {
 	LANE_IKE,  /* UDP 500 */
 	LANE_NATT, /* UDP 4500 */
 	LANE_RAW,  /* IP protocol 50 */
+	LANE_L2TP, /* UDP 1701, inside the ESP of the kernel */
 	LANES,
 };
 

@@ -456,6 +456,7 @@ void conn_opened(struct conn *c, uint32_t id, const struct conn_sockets *sockets
 	memcpy(c->stack_conf.ike.remote, sockets->remote, sizeof(sockets->remote));
 	c->stack_conf.ike.first_lane = sockets->first_lane;
 	c->stack_conf.path_mtu = sockets->path_mtu;
+	c->stack_conf.esp = sockets->esp;
 	c->stack_conf.ike.initial_contact &= !c->was_up; /* check: reconnect-contact */
 	c->stack = stack_new(&c->stack_conf, c->env);
 	if (!c->stack) {

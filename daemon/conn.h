@@ -76,6 +76,7 @@ struct conn_sockets {
 	struct addr remote[LANES];
 	enum lane first_lane;
 	uint16_t path_mtu; /* 0 = unknown */
+	struct esp *esp;   /* the data plane, there until CLOSE_SOCKETS; NULL: the user plane */
 };
 
 /* What the host's error queue says about our flow: hearsay, never the end by itself. */

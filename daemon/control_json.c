@@ -208,6 +208,7 @@ static const char *encapsulation(enum lane lane)
 	case LANE_RAW:
 		return "ESP";
 	case LANE_IKE:
+	case LANE_L2TP:
 	case LANES:
 		break;
 	}

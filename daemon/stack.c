@@ -384,7 +384,7 @@ struct stack *stack_new(const struct stack_conf *conf, const struct env *env)
 	s->env = env;
 	s->close_by = s->ppp_close_by = MSEC_NEVER;
 	s->ike = ike_new(&s->conf.ike, env);
-	s->esp = esp_new(env);
+	s->esp = conf->esp ? conf->esp : esp_new(env);
 	if (!s->ike || !s->esp) {
 		stack_free(s);
 		return NULL;
@@ -398,7 +398,8 @@ void stack_free(struct stack *s)
 		return;
 	ppp_free(s->ppp);
 	l2tp_free(s->l2tp);
-	esp_free(s->esp);
+	if (!s->conf.esp)
+		esp_free(s->esp);
 	ike_free(s->ike);
 	wipe(s, sizeof(*s)); /* check: stack-wipe */
 	free(s);
@@ -447,8 +448,8 @@ void stack_recv(struct stack *s, struct pktq *in, msec now, struct io *out)
 
 	for (struct pkt *p = pktq_take(in); p; p = pktq_take(in)) {
 		enum natt_kind kind = p->lane == LANE_NATT  ? natt_classify(p)
-				      : p->lane == LANE_RAW ? NATT_ESP
-							    : NATT_IKE;
+				      : p->lane == LANE_IKE ? NATT_IKE
+							    : NATT_ESP;
 		if (kind == NATT_IKE)
 			pktq_put(&ike, p);
 		else if (kind == NATT_ESP)

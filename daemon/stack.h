@@ -32,6 +32,7 @@ struct stack_conf {
 	struct ike_conf ike;
 	struct l2tp_conf l2tp;
 	struct ppp_conf ppp;
+	struct esp *esp;   /* the owner's data plane; NULL: a user plane of the stack's own */
 	uint16_t mtu;      /* of the tunnel; 0: from the path */
 	uint16_t path_mtu; /* of the way to the gateway; 0: unknown, 1500 is assumed */
 };

@@ -11,7 +11,7 @@ struct stack {
 	struct stack_conf conf;
 	const struct env *env;
 	struct ike *ike;
-	struct esp *esp;
+	struct esp *esp;     /* the owner's, or else its own */
 	struct l2tp *l2tp;   /* from the first ESP pair on */
 	struct ppp *ppp;     /* from the L2TP session on */
 	struct sa_pair pair; /* the one in use, for its suite and lane; keys wiped */

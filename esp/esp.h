@@ -1,11 +1,12 @@
 /* ESP in transport mode around the UDP of L2TP. RFC 4303, 3948, 4106.
  *
  * The interface of a data plane: pairs of SAs are installed, used and dropped as IKE says; L2TP
- * packets go in at the top and come out at the top. This library is the user plane, pure: packets,
+ * packets go in at the top and come out at the top. esp_new() is the user plane, pure: packets,
  * answers and time in, packets, events and a deadline out. Seal and open work in place, a queue is
  * one batch.
  *
- *   out->down   ESP packets, p->lane = LANE_NATT (payload of UDP 4500) or LANE_RAW
+ *   out->down   ESP packets, p->lane = LANE_NATT (payload of UDP 4500) or LANE_RAW; for a kernel
+ *               that seals by itself L2TP, LANE_L2TP
  *   out->up     L2TP: the payload of the UDP inside, its header checked and stripped */
 #pragma once
 
@@ -53,6 +54,7 @@ struct esp_sa_status {
 	struct esp_counters in, out;
 };
 
+/* A user plane; NULL: out of memory. */
 struct esp *esp_new(const struct env *env);
 void esp_free(struct esp *esp); /* wipes all keys. NULL is allowed */
 
@@ -67,7 +69,7 @@ void esp_drop(struct esp *esp, uint32_t spi_in);
 /* A random inbound SPI that no pair uses. */
 uint32_t esp_new_spi(struct esp *esp);
 
-/* ESP packets from the network (UDP payload or protocol 50 payload). Takes all of `in`. */
+/* From the network, of the lanes that `out->down` of the plane has. Takes all of `in`. */
 void esp_recv(struct esp *esp, struct pktq *in, msec now, struct io *out);
 
 /* L2TP packets to the network: UDP header, trailer and ICV are added in place. Takes all of `in`. */

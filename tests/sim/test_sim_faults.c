@@ -226,6 +226,7 @@ static uint64_t run(uint64_t seed)
 	draw_client(&d, &conf);
 	conf.ping_every = 250 + upto(&d, 2000);
 	conf.trace = verbose;
+	conf.kernel_esp = seed % 4 == 0;
 	struct world *w = world_new(&conf, &host);
 	draw_events(&d, w);
 	world_run(w, FAULTS_LAST);

@@ -124,6 +124,7 @@ struct world *world_new(const struct world_conf *conf, const struct sim_host *ho
 	make_env(w, &w->client_env, &w->client_rng, 1);
 	make_env(w, &w->gateway_env, &w->gateway_rng, 2);
 	w->gateway_env.log = NULL;
+	w->kernel = kernel_new();
 	w->conn = conn_new(&w->conf.client, &w->client_env);
 	w->gateway = gateway_new(&w->conf.gateway, &w->gateway_env);
 	assert_non_null(w->conn);
@@ -142,6 +143,7 @@ void world_free(struct world *w)
 		pkt_free(w->kept[i]);
 	conn_free(w->conn);
 	gateway_free(w->gateway);
+	kernel_free(w->kernel);
 	sim_free(w->sim);
 	assert_int_equal(pkt_pool_live(w->host->pool), 0);
 	free(w);
@@ -218,6 +220,8 @@ static void answer_sockets(struct world *w, uint32_t id, bool yes, struct io *ou
 		sockets.remote[lane] = (struct addr){w->remote, port};
 	}
 	w->sockets = yes;
+	if (w->conf.kernel_esp && yes)
+		sockets.esp = kernel_open(w->kernel, &w->client_env);
 	conn_opened(w->conn, id, yes ? &sockets : NULL, &no, world_now(w), out);
 }
 
@@ -345,6 +349,7 @@ static void take_event(struct world *w, const struct conn_event *ev, struct io *
 		break;
 	case CONN_EV_CLOSE_SOCKETS:
 		world_send_client(w, out);
+		kernel_close(w->kernel);
 		w->sockets = false;
 		break;
 	case CONN_EV_RETRY:
@@ -480,6 +485,8 @@ static void arrived(struct world *w, struct sim_item *item)
 	}
 	pktq_put(&in, item->pkt);
 	if (item->to == SIM_CLIENT) {
+		if (w->conf.kernel_esp)
+			kernel_recv(w->kernel, &in, now);
 		conn_recv(w->conn, &in, now, &out);
 		world_from_client(w, &out);
 	} else {

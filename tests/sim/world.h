@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "daemon/conn.h"
 #include "tests/peer/gateway.h"
+#include "tests/sim/kernel.h"
 #include "tests/sim/sim.h"
 
 /* What lives longer than one world. */
@@ -64,6 +65,7 @@ struct world_conf {
 	bool unreachable;  /* every packet of the client gets an ICMP error instead */
 	enum conn_net_error icmp;
 	unsigned addresses; /* of the gateway's name; all but the last are dead; 0 = 1 */
+	bool kernel_esp;    /* the client has a mixed plane: its host seals and opens */
 	bool never_up;      /* up would be wrong: the gateway cannot prove itself */
 };
 
@@ -84,6 +86,7 @@ struct world {
 	struct env client_env, gateway_env;
 	uint64_t client_rng, gateway_rng;
 	struct conn *conn;
+	struct kernel *kernel; /* conf.kernel_esp */
 	struct gateway *gateway;
 
 	/* the client's host */

@@ -114,6 +114,9 @@ static void check_client_packet(struct world *w, const struct pkt *p)
 	case LANE_RAW:
 		check_is_esp(w, p);
 		break;
+	case LANE_L2TP:
+		world_wrong(w, "L2TP in clear");
+		break;
 	case LANES:
 		break;
 	}
@@ -172,6 +175,8 @@ static void enters(struct world *w, enum sim_end towards, const struct pkt *p)
 
 void world_send_client(struct world *w, struct io *out)
 {
+	if (w->conf.kernel_esp)
+		kernel_send(w->kernel, &out->down, world_now(w));
 	for (struct pkt *p = pktq_take(&out->down); p; p = pktq_take(&out->down)) {
 		struct addr to = {w->remote, p->lane == LANE_IKE ? 500 : 4500};
 
