@@ -224,7 +224,11 @@ static bool pump_esp(struct stack *s, msec now, struct io *out)
 		ike_sa_used(s->ike, ev.spi_in, now, &io);
 		break;
 	case ESP_EV_EXHAUSTED:
+	case ESP_EV_LOST:
 		ike_rekey(s->ike, ev.spi_in, now, &io);
+		break;
+	case ESP_EV_BROKEN:
+		reason_set(&s->dying, REASON_ESP_PLANE, "%s", strerror(-ev.error));
 		break;
 	}
 	from_ike(&io, out);

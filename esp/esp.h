@@ -26,11 +26,14 @@ enum { ESP_PAIRS_MAX = 8 }; /* live at once: the current one, its successor, old
 enum esp_event_kind {
 	ESP_EV_FIRST_IN, /* news: the first packet on `spi_in` was authenticated */
 	ESP_EV_EXHAUSTED, /* news: sequence numbers (or a 3DES byte budget) run out: rekey `spi_in` */
+	ESP_EV_LOST,      /* news: somebody else removed a half of `spi_in`: a new pair is needed */
+	ESP_EV_BROKEN,    /* news: the pair cannot be used: `error`. Kernel planes only */
 };
 
 struct esp_event {
 	enum esp_event_kind kind;
 	uint32_t spi_in;
+	int error; /* BROKEN: -errno */
 };
 
 /* Everything that can happen to a packet, counted. */
