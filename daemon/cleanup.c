@@ -6,7 +6,9 @@
 
 #include "daemon/dns.h"
 #include "daemon/net.h"
+#include "daemon/plane.h"
 #include "daemon/route.h"
+#include "esp/xfrm.h"
 
 struct cleanup {
 	struct net *net;
@@ -74,6 +76,22 @@ static int undo_resolved(void *ctx, const char *text)
 	return dns_undo_resolved(c->log, text);
 }
 
+static int undo_xfrm(void *ctx, const char *text)
+{
+	const struct cleanup *c = ctx;
+	char server[IP_TEXT];
+	struct ip ip;
+	unsigned reqid;
+
+	if (sscanf(text, PLANE_ENTRY_SCAN, &reqid, server) != 2 || !ip_parse(server, &ip))
+		return -EINVAL;
+	int err = xfrm_cleanup(&ip, reqid);
+	if (err)
+		log_error(c->log, "cleanup", "cannot delete the SAs of reqid %u: %s", reqid,
+			strerror(-err));
+	return err;
+}
+
 static const struct journal_kind kinds[] = {
 	{"rule", undo_rule},
 	{"route", undo_route},
@@ -81,6 +99,7 @@ static const struct journal_kind kinds[] = {
 	{"link", undo_link},
 	{"resolv.conf", undo_resolv_conf},
 	{"resolved", undo_resolved},
+	{"xfrm", undo_xfrm},
 };
 
 size_t cleanup_journal(struct journal *j, const char *state_dir, struct log *log)

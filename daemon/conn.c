@@ -457,6 +457,9 @@ void conn_opened(struct conn *c, uint32_t id, const struct conn_sockets *sockets
 	c->stack_conf.ike.first_lane = sockets->first_lane;
 	c->stack_conf.path_mtu = sockets->path_mtu;
 	c->stack_conf.esp = sockets->esp;
+	c->stack_conf.ike.raw_esp |= sockets->raw_esp;
+	if (sockets->l2tp_port)
+		c->stack_conf.ike.l2tp_port = sockets->l2tp_port;
 	c->stack_conf.ike.initial_contact &= !c->was_up; /* check: reconnect-contact */
 	c->stack = stack_new(&c->stack_conf, c->env);
 	if (!c->stack) {

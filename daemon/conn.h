@@ -75,8 +75,10 @@ struct conn_sockets {
 	struct addr local[LANES];
 	struct addr remote[LANES];
 	enum lane first_lane;
-	uint16_t path_mtu; /* 0 = unknown */
-	struct esp *esp;   /* the data plane, there until CLOSE_SOCKETS; NULL: the user plane */
+	uint16_t path_mtu;  /* 0 = unknown */
+	bool raw_esp;       /* the plane can do protocol 50 */
+	uint16_t l2tp_port; /* our UDP port inside ESP; 0: the usual one */
+	struct esp *esp;    /* the data plane, there until CLOSE_SOCKETS; NULL: the user plane */
 };
 
 /* What the host's error queue says about our flow: hearsay, never the end by itself. */

@@ -430,8 +430,9 @@ static bool may_begin(struct session *s, const struct control_connect *connect, 
 	char text[IP_TEXT];
 	struct ip peer;
 
-	if (s->conf->data_plane == CONF_PLANE_KERNEL || s->conf->data_plane == CONF_PLANE_MIXED) {
-		reason_set(why, REASON_CONFIG, "this vpnd has no other data plane than user");
+	if (s->conf->data_plane == CONF_PLANE_KERNEL) {
+		reason_set(why, REASON_CONFIG,
+			"this vpnd has no data plane kernel, but mixed and user");
 		return false;
 	}
 	if (session_full_tunnel(s) && s->host->full_tunnel(s->host->ctx, s)) {
@@ -632,7 +633,7 @@ void session_status(struct session *s, control_status_fn *each, void *arg)
 		return;
 	conn_get_status(s->conn, &s->status);
 	status.gateway = s->conf->gateway;
-	status.data_plane = "user";
+	status.data_plane = s->kernel.esp ? "mixed" : "user";
 	status.network = s->linked ? &s->network : NULL;
 	while (status.n_sas < ESP_PAIRS_MAX &&
 		conn_get_sa(s->conn, (unsigned)status.n_sas, &s->sas[status.n_sas]))

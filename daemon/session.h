@@ -14,6 +14,7 @@
 #include "daemon/journal.h"
 #include "daemon/loop.h"
 #include "daemon/names.h"
+#include "daemon/plane.h"
 #include "daemon/route.h"
 
 struct session;
@@ -27,6 +28,7 @@ struct host {
 	struct routes *routes;
 	struct dns *dns;
 	struct control *control;
+	struct planes *planes;
 	struct log *log;
 	bool after_crash; /* servers may remember our ports: use others */
 

@@ -1,13 +1,15 @@
 #include "daemon/session_priv.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
-/* Packets between conn and the host: two sockets and a TUN device, in batches. */
+/* Packets between conn and the host: the sockets of an attempt and a TUN device, in batches. */
 
 enum { IKE_PORT = 500, NATT_PORT = 4500, READ_LIMIT = 4 * PKT_BATCH };
 
-static const uint16_t ports[SOCKETS] = {[LANE_IKE] = IKE_PORT, [LANE_NATT] = NATT_PORT};
+static const uint16_t ports[LANES] = {
+	[LANE_IKE] = IKE_PORT, [LANE_NATT] = NATT_PORT, [LANE_L2TP] = L2TP_PORT};
 
 static void resume(struct session *s)
 {
@@ -51,13 +53,18 @@ static void on_natt(void *ctx)
 	receive(ctx, LANE_NATT);
 }
 
+static void on_l2tp(void *ctx)
+{
+	receive(ctx, LANE_L2TP);
+}
+
 /* A full socket has room again: what waits goes first, then the users may send on. */
 static void on_writable(void *ctx)
 {
 	struct session *s = ctx;
 	bool blocked = false;
 
-	for (int lane = 0; lane < SOCKETS; lane++) {
+	for (int lane = 0; lane < LANES; lane++) {
 		struct outer *outer = &s->outer[lane];
 
 		if (!outer->udp)
@@ -86,27 +93,32 @@ static void on_tun(void *ctx)
 	session_settle(s, &out);
 }
 
+/* One lane's packets. */
+static void send_run(struct session *s, struct outer *outer, struct pktq *run)
+{
+	if (!outer->udp) {
+		pktq_free(run);
+		return;
+	}
+	udp_send(outer->udp, run);
+	if (udp_blocked(outer->udp)) {
+		loop_watch_set(outer->writable, true);
+		if (s->tun_readable)
+			loop_watch_set(s->tun_readable, false);
+	}
+}
+
+/* In their order over all lanes: what the kernel seals with a new pair must not be ahead of the
+ * message of IKE that brings the gateway the pair. */
 void io_send(struct session *s, struct io *out)
 {
-	struct pktq lane[SOCKETS] = {0};
+	while (out->down.head) {
+		enum lane lane = out->down.head->lane;
+		struct pktq run = {0};
 
-	for (struct pkt *p = pktq_take(&out->down); p; p = pktq_take(&out->down)) {
-		if ((int)p->lane < SOCKETS && s->outer[p->lane].udp)
-			pktq_put(&lane[p->lane], p);
-		else
-			pkt_free(p);
-	}
-	for (int i = 0; i < SOCKETS; i++) {
-		struct outer *outer = &s->outer[i];
-
-		if (!lane[i].head)
-			continue;
-		udp_send(outer->udp, &lane[i]);
-		if (udp_blocked(outer->udp)) {
-			loop_watch_set(outer->writable, true);
-			if (s->tun_readable)
-				loop_watch_set(s->tun_readable, false);
-		}
+		while (out->down.head && out->down.head->lane == lane)
+			pktq_put(&run, pktq_take(&out->down));
+		send_run(s, &s->outer[lane], &run);
 	}
 	if (s->tun)
 		tun_write(s->tun, &out->up);
@@ -124,12 +136,15 @@ static bool open_one(struct session *s, enum lane lane, const struct ip *remote,
 		.remote = {*remote, ports[lane]},
 		.local_port = ephemeral ? 0 : ports[lane],
 		.mark = s->conf->fwmark.value,
-		.reuse = true,
+		.reuse = lane != LANE_L2TP,
 		.lane = lane,
+		.kernel_esp = s->kernel.esp,
+		.reqid = s->kernel.reqid,
+		.local = lane == LANE_L2TP ? udp_local(s->outer[LANE_NATT].udp).ip : (struct ip){0},
 	};
 	int rc = udp_open(&conf, &outer->udp);
 
-	if (rc == -EADDRINUSE && conf.local_port) { /* another IKE daemon holds it */
+	if (rc == -EADDRINUSE && conf.local_port) { /* another daemon holds it */
 		log_info(&s->log, "udp", "port %u is taken, using another", conf.local_port);
 		conf.local_port = 0;
 		rc = udp_open(&conf, &outer->udp);
@@ -165,11 +180,12 @@ static bool pass(struct session *s, enum lane lane, const struct ip *remote, str
 
 static bool watch(struct session *s, enum lane lane, struct reason *why)
 {
+	static loop_fn *const readers[LANES] = {
+		[LANE_IKE] = on_ike, [LANE_NATT] = on_natt, [LANE_L2TP] = on_l2tp};
 	struct outer *outer = &s->outer[lane];
 	int fd = udp_fd(outer->udp);
 
-	outer->readable = loop_watch_new(
-		s->host->loop, fd, LOOP_READ, lane == LANE_IKE ? on_ike : on_natt, s);
+	outer->readable = loop_watch_new(s->host->loop, fd, LOOP_READ, readers[lane], s);
 	outer->writable = loop_watch_new(s->host->loop, fd, LOOP_WRITE, on_writable, s);
 	if (!outer->readable || !outer->writable) {
 		reason_set(why, REASON_LOCAL_NO_MEMORY, "sockets");
@@ -179,28 +195,57 @@ static bool watch(struct session *s, enum lane lane, struct reason *why)
 	return true;
 }
 
+static bool open_lane(struct session *s, enum lane lane, const struct conn_event *ev,
+	struct conn_sockets *to, struct reason *why)
+{
+	if (!open_one(s, lane, &ev->remote, ev->ephemeral, why) ||
+		!pass(s, lane, &ev->remote, why) || !watch(s, lane, why))
+		return false;
+	to->local[lane] = udp_local(s->outer[lane].udp);
+	to->remote[lane] = (struct addr){ev->remote, ports[lane]};
+	return true;
+}
+
+static bool open_all(struct session *s, bool kernel, const struct conn_event *ev,
+	struct conn_sockets *to, struct reason *why)
+{
+	*to = (struct conn_sockets){.first_lane = LANE_IKE};
+	if ((kernel && !plane_open(s, &ev->remote, why)) || !open_lane(s, LANE_IKE, ev, to, why) ||
+		!open_lane(s, LANE_NATT, ev, to, why) ||
+		(kernel && !open_lane(s, LANE_L2TP, ev, to, why))) {
+		io_close_sockets(s);
+		return false;
+	}
+	to->path_mtu = (uint16_t)udp_path_mtu(s->outer[LANE_NATT].udp);
+	if (kernel) {
+		to->esp = s->kernel.esp;
+		to->raw_esp = true;
+		to->l2tp_port = to->local[LANE_L2TP].port;
+	}
+	return true;
+}
+
 int io_open_sockets(
 	struct session *s, const struct conn_event *ev, struct conn_sockets *to, struct reason *why)
 {
-	*to = (struct conn_sockets){.first_lane = LANE_IKE};
-	for (int i = 0; i < SOCKETS; i++) {
-		enum lane lane = (enum lane)i;
-
-		if (!open_one(s, lane, &ev->remote, ev->ephemeral, why) ||
-			!pass(s, lane, &ev->remote, why) || !watch(s, lane, why)) {
-			io_close_sockets(s);
+	if (plane_wants_kernel(s)) {
+		if (open_all(s, true, ev, to, why))
+			return 0;
+		if (s->conf->data_plane != CONF_PLANE_AUTO)
 			return -1;
-		}
-		to->local[lane] = udp_local(s->outer[lane].udp);
-		to->remote[lane] = (struct addr){ev->remote, ports[lane]};
+		snprintf(
+			s->plane_note, sizeof(s->plane_note), "%.*s", PLANE_WHY - 1, why->evidence);
+		log_warn(&s->log, "esp", "not by the kernel: %s", s->plane_note);
+	} else if (s->conf->data_plane == CONF_PLANE_MIXED) {
+		reason_set(why, REASON_ESP_PLANE, "%s", s->plane_note);
+		return -1;
 	}
-	to->path_mtu = (uint16_t)udp_path_mtu(s->outer[LANE_NATT].udp);
-	return 0;
+	return open_all(s, false, ev, to, why) ? 0 : -1;
 }
 
 void io_close_sockets(struct session *s)
 {
-	for (int i = 0; i < SOCKETS; i++) {
+	for (int i = 0; i < LANES; i++) {
 		struct outer *outer = &s->outer[i];
 
 		loop_watch_free(outer->readable);
@@ -210,6 +255,7 @@ void io_close_sockets(struct session *s)
 		udp_close(outer->udp);
 		*outer = (struct outer){0};
 	}
+	plane_close(s);
 }
 
 int io_watch_tun(struct session *s)

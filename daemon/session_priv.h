@@ -6,19 +6,26 @@
 #include "base/secret.h"
 #include "daemon/conn.h"
 #include "daemon/history.h"
+#include "daemon/plane.h"
 #include "daemon/session.h"
 #include "daemon/tun.h"
 #include "daemon/udp.h"
-
-enum {
-	SOCKETS = 2, /* LANE_IKE, LANE_NATT: the user plane encapsulates */
-};
 
 /* One of the sockets to the server. */
 struct outer {
 	struct udp *udp;
 	struct loop_watch *readable, *writable;
 	struct flow flow;
+	bool passed;
+};
+
+/* The kernel's ESP, while an attempt uses it. */
+struct kernel_esp {
+	struct esp *esp; /* NULL: the stack's own plane, in this process */
+	struct loop_watch *news;
+	uint32_t reqid;
+	uint64_t entry;   /* in the journal */
+	struct flow flow; /* protocol 50 */
 	bool passed;
 };
 
@@ -46,7 +53,9 @@ struct session {
 	uint32_t names_question;
 	struct loop_watch *names_readable;
 	struct loop_timer *names_timer;
-	struct outer outer[SOCKETS];
+	struct outer outer[LANES]; /* udp NULL: not in use */
+	struct kernel_esp kernel;
+	char plane_note[PLANE_WHY]; /* why it is not the kernel's, "" if it is or nobody asked */
 	struct tun *tun;
 	struct loop_watch *tun_readable;
 	uint64_t tun_entry; /* in the journal */
@@ -71,6 +80,12 @@ void io_close_sockets(struct session *s);
 int io_watch_tun(struct session *s);
 void io_unwatch_tun(struct session *s);
 void io_send(struct session *s, struct io *out);
+
+/* session_plane.c: may this attempt use the kernel's ESP? Not: the note says why. */
+bool plane_wants_kernel(struct session *s);
+/* SAs, policies and the flow of protocol 50, for that gateway; false with *why filled. */
+bool plane_open(struct session *s, const struct ip *remote, struct reason *why);
+void plane_close(struct session *s);
 
 /* session_link.c: false with *why filled; link_drop() undoes whatever there is. */
 bool link_make(struct session *s, struct reason *why);

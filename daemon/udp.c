@@ -8,6 +8,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "esp/xfrm.h"
+
 /* Room in the kernel for what arrives between two turns of the loop, and for some superpackets on
  * their way out. Limits, not allocations. */
 enum { RECEIVE_ROOM = 4 << 20, SEND_ROOM = 1 << 20 };
@@ -101,24 +103,25 @@ static int set_options(struct udp *u, const struct udp_conf *conf)
 	return result < 0 ? result : set_offload(u, conf);
 }
 
-static int bind_and_connect(struct udp *u, const struct udp_conf *conf)
+static int bind_to(struct udp *u, const struct udp_conf *conf)
 {
-	struct addr any = {.ip.family = conf->remote.ip.family, .port = conf->local_port};
-	struct addr remote = conf->remote;
+	struct addr local = {conf->local, conf->local_port};
 	union sockaddr_any sa;
+
+	local.ip.family = conf->remote.ip.family;
+	socklen_t len = to_sockaddr(&local, &sa);
+	return bind(u->fd, &sa.sa, len) < 0 ? -errno : 0;
+}
+
+int udp_connect(struct udp *u)
+{
+	union sockaddr_any sa;
+	socklen_t len = to_sockaddr(&u->remote, &sa);
 	uint8_t octet;
 
-	if (u->lane != LANE_RAW) {
-		socklen_t len = to_sockaddr(&any, &sa);
-
-		if (bind(u->fd, &sa.sa, len) < 0)
-			return -errno;
-	} else {
-		remote.port = 0;
-	}
-	socklen_t len = to_sockaddr(&remote, &sa);
 	if (connect(u->fd, &sa.sa, len) < 0)
 		return -errno;
+	u->connected = true;
 	/* Before connect() anybody could send to us. */
 	for (unsigned n = 0; n < PKT_BATCH && recv(u->fd, &octet, 1, MSG_DONTWAIT) >= 0; n++)
 		;
@@ -138,12 +141,18 @@ int udp_open(const struct udp_conf *conf, struct udp **udp)
 		return -ENOMEM;
 	u->v6 = family == FAMILY_IPV6;
 	u->lane = conf->lane;
+	u->remote = conf->remote;
+	if (raw)
+		u->remote.port = 0;
 	u->fd = socket(u->v6 ? AF_INET6 : AF_INET,
 		(raw ? SOCK_RAW : SOCK_DGRAM) | SOCK_NONBLOCK | SOCK_CLOEXEC,
 		raw ? IPPROTO_ESP : IPPROTO_UDP);
 	int result = u->fd < 0 ? -errno : set_options(u, conf);
+	if (result == 0 && !raw)
+		result = bind_to(u, conf);
 	if (result == 0)
-		result = bind_and_connect(u, conf);
+		result = conf->lane == LANE_L2TP ? xfrm_protect(u->fd, family, conf->reqid)
+						 : udp_connect(u);
 	if (result < 0)
 		udp_close(u);
 	else

@@ -1,5 +1,6 @@
 /* The outer sockets of a connection: connected to one server, marked, never blocking. UDP 500, UDP
- * 4500 and IP protocol 50 (which has no segmentation offload and goes packet by packet).
+ * 4500 and IP protocol 50 (which has no segmentation offload and goes packet by packet); and UDP 1701
+ * where the kernel does ESP.
  *
  * Receiving: recvmmsg() with UDP_GRO. What the kernel had joined comes out as views of one large
  * buffer; a packet that came alone is copied into a small one, so that a message somebody keeps
@@ -27,7 +28,12 @@ struct udp_conf {
 	uint16_t local_port; /* 0 = any */
 	uint32_t mark;       /* SO_MARK; 0 = none */
 	bool reuse;          /* share local_port with sockets that talk to others */
-	enum lane lane;      /* what received packets are stamped with */
+	/* LANE_L2TP: nothing leaves and nothing enters but through the kernel's ESP of this reqid; from
+	 * this address, which has the SAs. It is connected with its first packet, since before the
+	 * SAs the kernel refuses that. */
+	uint32_t reqid;
+	struct ip local;
+	enum lane lane;  /* what received packets are stamped with */
 	bool kernel_esp; /* LANE_NATT: the kernel's ESP takes its packets (UDP_ENCAP), IKE is left */
 };
 
@@ -51,7 +57,7 @@ struct udp_counters {
 	uint64_t not_segmented; /* out: superpackets refused and sent one by one */
 };
 
-/* Open, mark, bind and connect, in this order. 0 and *udp, or -errno: -EADDRINUSE (the port),
+/* Open, mark, bind, (protect,) and connect, in this order. 0 and *udp, or -errno: -EADDRINUSE (the port),
  * -ENETUNREACH and friends (no way to the server), -EPERM (may not mark). */
 [[gnu::warn_unused_result]] int udp_open(const struct udp_conf *conf, struct udp **udp);
 void udp_close(struct udp *u); /* drops what still waits. NULL is allowed */

@@ -22,11 +22,16 @@ struct udp {
 	int fd;
 	bool v6;
 	enum lane lane;
+	bool connected;
+	struct addr remote;
 	size_t gso_size; /* the largest segment that UDP_SEGMENT may have; 0 = do not use it */
 	struct pktq waiting;
 	struct udp_error error; /* code 0 = none */
 	struct udp_counters counters;
 };
+
+/* 0 or -errno; what came from others before is dropped. */
+int udp_connect(struct udp *u);
 
 /* Read the socket's error queue until it is empty; the last one is kept for udp_take_error(). */
 void udp_read_errors(struct udp *u);

@@ -3,8 +3,10 @@
 #include "daemon/udp_priv.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <stdalign.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 /* What one system call takes at most. A superpacket has at most 64 segments (the kernel's old
@@ -112,11 +114,29 @@ static void drop_refused(struct udp *u, const struct batch *b, int code)
 	u->error = (struct udp_error){.code = code};
 }
 
+/* A protected socket without its SA refuses with the same word as one that is full. */
+static bool lacks_sa(const struct udp *u)
+{
+	int octets = 0;
+
+	return u->lane == LANE_L2TP && ioctl(u->fd, SIOCOUTQ, &octets) == 0 && octets == 0;
+}
+
+static void drop_all(struct udp *u)
+{
+	u->counters.refused += u->waiting.count;
+	pktq_free(&u->waiting);
+}
+
 void udp_flush(struct udp *u)
 {
 	bool again = false;
 	struct batch b;
 
+	if (!u->connected && u->waiting.head && udp_connect(u) < 0) {
+		drop_all(u);
+		return;
+	}
 	while (u->waiting.head) {
 		gather(u, &b, u->waiting.head);
 		int sent = sendmmsg(u->fd, b.m, b.writes, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -124,8 +144,11 @@ void udp_flush(struct udp *u)
 
 		for (int i = 0; i < sent; i++)
 			count_sent(u, &b, (unsigned)i);
-		if (code == EAGAIN)
+		if (code == EAGAIN) {
+			if (lacks_sa(u))
+				drop_all(u);
 			return;
+		}
 		if (code == 0 || (!again && may_be_old_news(code))) {
 			again = code != 0;
 			continue;

@@ -273,7 +273,8 @@ int vpnd_new(const struct vpnd_conf *conf, struct vpnd **out)
 	varlink_init();
 	d->env = host_env_new(NULL);
 	d->loop = loop_new();
-	rc = d->env && d->loop ? open_host(d) : fail(d, "start", -ENOMEM);
+	d->planes = planes_new(d->env);
+	rc = d->env && d->loop && d->planes ? open_host(d) : fail(d, "start", -ENOMEM);
 	if (rc == 0)
 		rc = open_control(d);
 	if (rc == 0)
@@ -290,6 +291,7 @@ int vpnd_new(const struct vpnd_conf *conf, struct vpnd **out)
 		.routes = d->routes,
 		.dns = d->dns,
 		.control = d->control,
+		.planes = d->planes,
 		.log = conf->log,
 		.after_crash = d->host.after_crash,
 		.server_in_use = server_in_use,
@@ -321,6 +323,7 @@ void vpnd_free(struct vpnd *d)
 	dns_free(d->dns);
 	routes_free(d->routes);
 	journal_close(d->journal);
+	planes_free(d->planes);
 	loop_free(d->loop);
 	host_env_free(d->env);
 	free(d);

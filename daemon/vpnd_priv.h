@@ -16,6 +16,7 @@ struct vpnd {
 	struct journal *journal;
 	struct routes *routes;
 	struct dns *dns;
+	struct planes *planes;
 	struct control *control;
 	struct host host;
 	struct session *sessions[SESSIONS_MAX];
