@@ -30,6 +30,7 @@ enum lane {
 	LANE_NATT, /* UDP 4500 */
 	LANE_RAW,  /* IP protocol 50 */
 	LANE_L2TP, /* UDP 1701, inside the ESP of the kernel */
+	LANE_PPP,  /* frames of a session that the kernel has */
 	LANES,
 };
 

@@ -31,6 +31,7 @@ struct conn {
 	msec fell_asleep, woke; /* 0: not just now; else an answer is due */
 	uint32_t question;      /* the open one's id, 0 = none */
 	uint32_t last_id;
+	uint32_t handover_id;
 	uint32_t secret_id; /* the stack's id of an open WANT_SECRET */
 	struct ip ips[CONN_ADDRESSES_MAX];
 	size_t n_ips, next_ip;
@@ -83,6 +84,8 @@ static bool is_stale(const struct conn *c, const struct conn_event *ev)
 		return ev->id != c->question;
 	case CONN_EV_WANT_SECRET:
 		return ev->id != c->secret_id;
+	case CONN_EV_WANT_HANDOVER:
+		return ev->id != c->handover_id;
 	case CONN_EV_STEP:
 	case CONN_EV_UP:
 	case CONN_EV_DROP_LINK:
@@ -131,7 +134,7 @@ static void drop_stack(struct conn *c)
 {
 	stack_free(c->stack);
 	c->stack = NULL;
-	c->secret_id = 0;
+	c->secret_id = c->handover_id = 0;
 	if (c->sockets)
 		post(c, CONN_EV_CLOSE_SOCKETS);
 	c->sockets = false;
@@ -310,6 +313,10 @@ static void pump(struct conn *c, msec now, struct io *out)
 		case STACK_EV_WANT_SECRET:
 			want_secret(c, ev.id, now, out);
 			break;
+		case STACK_EV_WANT_HANDOVER:
+			c->handover_id = ++c->last_id;
+			post(c, CONN_EV_WANT_HANDOVER)->id = c->handover_id;
+			break;
 		case STACK_EV_UP:
 			stack_up(c, now);
 			break;
@@ -457,6 +464,7 @@ void conn_opened(struct conn *c, uint32_t id, const struct conn_sockets *sockets
 	c->stack_conf.ike.first_lane = sockets->first_lane;
 	c->stack_conf.path_mtu = sockets->path_mtu;
 	c->stack_conf.esp = sockets->esp;
+	c->stack_conf.handover = sockets->handover;
 	c->stack_conf.ike.raw_esp |= sockets->raw_esp;
 	if (sockets->l2tp_port)
 		c->stack_conf.ike.l2tp_port = sockets->l2tp_port;
@@ -487,6 +495,15 @@ void conn_secret(struct conn *c, uint32_t id, const struct answer *answer, msec 
 	}
 	c->typed_used = true;
 	stack_answer(c->stack, id, answer, now, out);
+	pump(c, now, out);
+}
+
+void conn_handed(struct conn *c, uint32_t id, bool yes, msec now, struct io *out)
+{
+	if (!c->stack || id == 0 || id != c->handover_id) /* check: handover-id */
+		return;
+	c->handover_id = 0;
+	stack_handed(c->stack, yes, now, out);
 	pump(c, now, out);
 }
 

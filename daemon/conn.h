@@ -49,6 +49,7 @@ enum conn_event_kind {
 	CONN_EV_WANT_ADDRESSES, /* question: conn_resolved() */
 	CONN_EV_WANT_SOCKETS,   /* question: connected to `remote`; conn_opened() */
 	CONN_EV_WANT_SECRET,    /* question: the user's password; conn_secret() */
+	CONN_EV_WANT_HANDOVER,  /* question: the session into the kernel; conn_handed() */
 	CONN_EV_WANT_LINK,      /* question: interface, addresses, routes, DNS; conn_linked() */
 	CONN_EV_STEP,           /* news: `step` took `took`, `text` says how */
 	CONN_EV_UP,             /* news: traffic may flow */
@@ -76,6 +77,7 @@ struct conn_sockets {
 	struct addr remote[LANES];
 	enum lane first_lane;
 	uint16_t path_mtu;  /* 0 = unknown */
+	bool handover;      /* the kernel may take the session */
 	bool raw_esp;       /* the plane can do protocol 50 */
 	uint16_t l2tp_port; /* our UDP port inside ESP; 0: the usual one */
 	struct esp *esp;    /* the data plane, there until CLOSE_SOCKETS; NULL: the user plane */
@@ -119,6 +121,8 @@ void conn_opened(struct conn *c, uint32_t id, const struct conn_sockets *sockets
 	const struct reason *why, msec now, struct io *out);
 void conn_secret(
 	struct conn *c, uint32_t id, const struct answer *answer, msec now, struct io *out);
+/* Has the kernel taken the session of the status? */
+void conn_handed(struct conn *c, uint32_t id, bool yes, msec now, struct io *out);
 /* why NULL: done. */
 void conn_linked(struct conn *c, uint32_t id, const struct reason *why, msec now, struct io *out);
 

@@ -209,6 +209,7 @@ static const char *encapsulation(enum lane lane)
 		return "ESP";
 	case LANE_IKE:
 	case LANE_L2TP:
+	case LANE_PPP:
 	case LANES:
 		break;
 	}

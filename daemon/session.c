@@ -248,6 +248,9 @@ static void carry_out(struct session *s, const struct conn_event *ev, struct io 
 	case CONN_EV_WANT_SECRET:
 		want_secret(s, ev, out);
 		break;
+	case CONN_EV_WANT_HANDOVER:
+		plane_take_session(s, ev, out);
+		break;
 	case CONN_EV_WANT_LINK:
 		want_link(s, ev, out);
 		break;
@@ -430,11 +433,6 @@ static bool may_begin(struct session *s, const struct control_connect *connect, 
 	char text[IP_TEXT];
 	struct ip peer;
 
-	if (s->conf->data_plane == CONF_PLANE_KERNEL) {
-		reason_set(why, REASON_CONFIG,
-			"this vpnd has no data plane kernel, but mixed and user");
-		return false;
-	}
 	if (session_full_tunnel(s) && s->host->full_tunnel(s->host->ctx, s)) {
 		reason_set(why, REASON_LOCAL_BUSY, "routes = default twice");
 		return false;
@@ -633,7 +631,7 @@ void session_status(struct session *s, control_status_fn *each, void *arg)
 		return;
 	conn_get_status(s->conn, &s->status);
 	status.gateway = s->conf->gateway;
-	status.data_plane = s->kernel.esp ? "mixed" : "user";
+	status.data_plane = s->kernel.l2tp ? "kernel" : s->kernel.esp ? "mixed" : "user";
 	status.network = s->linked ? &s->network : NULL;
 	while (status.n_sas < ESP_PAIRS_MAX &&
 		conn_get_sa(s->conn, (unsigned)status.n_sas, &s->sas[status.n_sas]))

@@ -94,8 +94,14 @@ static void on_tun(void *ctx)
 }
 
 /* One lane's packets. */
-static void send_run(struct session *s, struct outer *outer, struct pktq *run)
+static void send_run(struct session *s, enum lane lane, struct pktq *run)
 {
+	struct outer *outer = &s->outer[lane];
+
+	if (lane == LANE_PPP && s->ppp) {
+		kppp_send(s->ppp, run);
+		return;
+	}
 	if (!outer->udp) {
 		pktq_free(run);
 		return;
@@ -118,7 +124,7 @@ void io_send(struct session *s, struct io *out)
 
 		while (out->down.head && out->down.head->lane == lane)
 			pktq_put(&run, pktq_take(&out->down));
-		send_run(s, &s->outer[lane], &run);
+		send_run(s, lane, &run);
 	}
 	if (s->tun)
 		tun_write(s->tun, &out->up);
@@ -220,6 +226,7 @@ static bool open_all(struct session *s, bool kernel, const struct conn_event *ev
 	if (kernel) {
 		to->esp = s->kernel.esp;
 		to->raw_esp = true;
+		to->handover = s->conf->data_plane != CONF_PLANE_MIXED;
 		to->l2tp_port = to->local[LANE_L2TP].port;
 	}
 	return true;
@@ -236,7 +243,8 @@ int io_open_sockets(
 		snprintf(
 			s->plane_note, sizeof(s->plane_note), "%.*s", PLANE_WHY - 1, why->evidence);
 		log_warn(&s->log, "esp", "not by the kernel: %s", s->plane_note);
-	} else if (s->conf->data_plane == CONF_PLANE_MIXED) {
+	} else if (s->conf->data_plane == CONF_PLANE_MIXED ||
+		   s->conf->data_plane == CONF_PLANE_KERNEL) {
 		reason_set(why, REASON_ESP_PLANE, "%s", s->plane_note);
 		return -1;
 	}

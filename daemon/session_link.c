@@ -8,31 +8,63 @@
 
 enum { NAME_TRIES = 10 };
 
-static int open_tun(struct session *s, uint16_t mtu)
+/* Under the name that the file gives, or the connection's with a number when it is taken. */
+static int open_named(
+	struct session *s, int (*open)(struct session *s, const char *name, void *arg), void *arg)
 {
 	char name[TUN_NAME];
 	int rc = -EEXIST;
 
-	for (unsigned i = 0; rc == -EEXIST && i < NAME_TRIES; i++) {
-		struct tun_conf conf = {.name = name, .mtu = mtu};
-
-		if (s->conf->interface)
-			snprintf(name, sizeof(name), "%s", s->conf->interface);
-		else
-			tun_name(s->name, i, name);
-		rc = tun_open(&conf, &s->tun);
-		if (s->conf->interface)
-			break;
-	}
+	if (s->conf->interface)
+		return open(s, s->conf->interface, arg);
+	for (unsigned i = 0; rc == -EEXIST && i < NAME_TRIES; i++)
+		rc = open(s, tun_name(s->name, i, name), arg);
 	return rc;
+}
+
+static int open_tun(struct session *s, const char *name, void *arg)
+{
+	const uint16_t *mtu = arg;
+	struct tun_conf conf = {.name = name, .mtu = *mtu};
+
+	return tun_open(&conf, &s->tun);
+}
+
+struct channel {
+	int fd;
+	uint16_t mru;
+};
+
+static int open_ppp(struct session *s, const char *name, void *arg)
+{
+	const struct channel *c = arg;
+
+	return kppp_open(c->fd, name, c->mru, &s->ppp);
+}
+
+int link_open_ppp(struct session *s, int session_fd, uint16_t mru)
+{
+	struct channel c = {session_fd, mru};
+
+	return open_named(s, open_ppp, &c);
+}
+
+/* The interface: the kernel's PPP unit, or our TUN device. */
+static uint32_t link_index(const struct session *s)
+{
+	return (uint32_t)(s->ppp ? kppp_ifindex(s->ppp) : tun_ifindex(s->tun));
+}
+
+static const char *link_name(const struct session *s)
+{
+	return s->ppp ? kppp_ifname(s->ppp) : tun_ifname(s->tun);
 }
 
 static bool journal_tun(struct session *s)
 {
 	char text[JOURNAL_TEXT];
 
-	snprintf(text, sizeof(text), ROUTE_LINK_ENTRY, (unsigned)tun_ifindex(s->tun),
-		tun_ifname(s->tun));
+	snprintf(text, sizeof(text), ROUTE_LINK_ENTRY, (unsigned)link_index(s), link_name(s));
 	return journal_add(s->host->journal, "link", text, &s->tun_entry) == 0;
 }
 
@@ -40,7 +72,7 @@ static bool set_routes(struct session *s, const struct stack_status *st, struct 
 {
 	char ip[IP_TEXT];
 	struct route_link link = {
-		.ifindex = (uint32_t)tun_ifindex(s->tun),
+		.ifindex = link_index(s),
 		.mtu = st->mtu,
 		.local = st->ppp.local,
 		.peer = st->ppp.peer,
@@ -82,7 +114,7 @@ static void choose_dns(struct session *s, const struct ppp_status *ppp)
 static bool set_dns(struct session *s, struct reason *why)
 {
 	struct dns_link link = {
-		.ifindex = (uint32_t)tun_ifindex(s->tun),
+		.ifindex = link_index(s),
 		.scope = s->conf->routes.kind == CONF_ROUTES_DEFAULT ? DNS_ALL : DNS_DOMAINS,
 	};
 
@@ -115,7 +147,7 @@ static const struct prefix all_traffic[] = {{.ip.family = FAMILY_IPV4}};
 static void describe(struct session *s, const struct stack_status *st, const struct ip *gateway)
 {
 	s->network = (struct control_network){
-		.interface = tun_ifname(s->tun),
+		.interface = link_name(s),
 		.address = {st->ppp.local},
 		.peer = st->ppp.peer,
 		.routes = s->conf->routes.at,
@@ -137,7 +169,7 @@ bool link_make(struct session *s, struct reason *why)
 	conn_get_status(s->conn, &st);
 	if (s->linked) /* the server renegotiated: the addresses may be others */
 		link_drop(s, true);
-	int rc = open_tun(s, st.stack.mtu);
+	int rc = s->ppp ? 0 : open_named(s, open_tun, &st.stack.mtu);
 	if (rc == -EEXIST && s->conf->interface)
 		reason_set(why, REASON_LOCAL_TUN, "there is an interface named %s already",
 			s->conf->interface);
@@ -153,17 +185,27 @@ bool link_make(struct session *s, struct reason *why)
 	}
 	if (!s->network_caller && (!set_routes(s, &st.stack, why) || !set_dns(s, why)))
 		return false;
-	if (io_watch_tun(s) != 0) {
+	if (s->ppp)
+		kppp_pass(s->ppp, true);
+	else if (io_watch_tun(s) != 0) {
 		reason_set(why, REASON_LOCAL_NO_MEMORY, "interface");
 		return false;
 	}
 	return true;
 }
 
+void link_close_ppp(struct session *s)
+{
+	kppp_close(s->ppp);
+	s->ppp = NULL;
+}
+
 void link_drop(struct session *s, bool hold)
 {
+	if (s->ppp)
+		kppp_pass(s->ppp, false);
 	if (s->dns_up)
-		dns_down(s->host->dns, (uint32_t)tun_ifindex(s->tun), loop_now(s->host->loop));
+		dns_down(s->host->dns, link_index(s), loop_now(s->host->loop));
 	s->dns_up = false;
 	io_unwatch_tun(s);
 	/* The backstop first: no packet may find the gap between the two. */
@@ -174,6 +216,8 @@ void link_drop(struct session *s, bool hold)
 		route_down(s->route);
 	tun_close(s->tun);
 	s->tun = NULL;
+	if (!s->kernel.l2tp) /* else it is only renegotiated */
+		link_close_ppp(s);
 	journal_done(s->host->journal, s->tun_entry);
 	s->tun_entry = 0;
 	s->linked = false;

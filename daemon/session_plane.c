@@ -49,7 +49,7 @@ static int pass_esp(struct session *s, const struct ip *remote)
 
 bool plane_open(struct session *s, const struct ip *remote, struct reason *why)
 {
-	struct kernel_esp *k = &s->kernel;
+	struct in_kernel *k = &s->kernel;
 
 	do
 		k->reqid = env_random_u32(&s->env);
@@ -68,15 +68,96 @@ bool plane_open(struct session *s, const struct ip *remote, struct reason *why)
 	return rc == 0;
 }
 
+/* ---- the session ---- */
+
+static void on_frames(void *ctx)
+{
+	struct session *s = ctx;
+	struct pktq in = {0};
+	struct io out = {0};
+	msec now = loop_now(s->host->loop);
+	int rc = kppp_recv(s->ppp, s->host->pool, &in, PKT_BATCH);
+
+	conn_recv(s->conn, &in, now, &out);
+	if (rc < 0) {
+		log_error(&s->log, "ppp", "the kernel's session is gone: %s", strerror(-rc));
+		loop_watch_set(s->kernel.channel, false);
+		loop_watch_set(s->kernel.unit, false);
+		conn_renew(s->conn, now, &out);
+	}
+	session_settle(s, &out);
+}
+
+static int watch_frames(struct session *s)
+{
+	struct in_kernel *k = &s->kernel;
+
+	k->channel =
+		loop_watch_new(s->host->loop, kppp_channel_fd(s->ppp), LOOP_READ, on_frames, s);
+	k->unit = loop_watch_new(s->host->loop, kppp_unit_fd(s->ppp), LOOP_READ, on_frames, s);
+	return k->channel && k->unit ? 0 : -ENOMEM;
+}
+
+/* The interface stays where it is in use: the routes go first. */
+static void drop_session(struct session *s)
+{
+	struct in_kernel *k = &s->kernel;
+
+	loop_watch_free(k->channel);
+	loop_watch_free(k->unit);
+	kl2tp_close(k->l2tp);
+	k->channel = k->unit = NULL;
+	k->l2tp = NULL;
+	if (!s->linked)
+		link_close_ppp(s);
+}
+
+static int open_session(struct session *s)
+{
+	struct conn_status st;
+
+	conn_get_status(s->conn, &st);
+	const struct l2tp_status *l2tp = &st.stack.l2tp;
+	struct kl2tp_conf conf = {
+		.udp_fd = udp_fd(s->outer[LANE_L2TP].udp),
+		.remote = {st.remote, L2TP_PORT},
+		.tunnel = l2tp->tunnel,
+		.peer_tunnel = l2tp->peer_tunnel,
+		.session = l2tp->session,
+		.peer_session = l2tp->peer_session,
+		.sequencing = l2tp->sequencing,
+	};
+	int rc = kl2tp_open(&conf, &s->kernel.l2tp);
+	if (rc == 0)
+		rc = link_open_ppp(s, kl2tp_fd(s->kernel.l2tp), st.stack.mtu);
+	return rc == 0 ? watch_frames(s) : rc;
+}
+
+void plane_take_session(struct session *s, const struct conn_event *ev, struct io *out)
+{
+	int rc;
+
+	io_send(s, out); /* what comes first must have left before the kernel numbers on */
+	rc = open_session(s);
+	if (rc != 0) {
+		drop_session(s);
+		snprintf(s->plane_note, sizeof(s->plane_note), "the kernel's L2TP: %s",
+			strerror(-rc));
+		log_warn(&s->log, "l2tp", "not by the kernel: %s", s->plane_note);
+	}
+	conn_handed(s->conn, ev->id, rc == 0, loop_now(s->host->loop), out);
+}
+
 void plane_close(struct session *s)
 {
-	struct kernel_esp *k = &s->kernel;
+	struct in_kernel *k = &s->kernel;
 
+	drop_session(s);
 	loop_watch_free(k->news);
 	esp_free(k->esp);
 	if (k->passed)
 		route_unpass(s->route, &k->flow);
 	if (k->entry)
 		journal_done(s->host->journal, k->entry);
-	*k = (struct kernel_esp){0};
+	*k = (struct in_kernel){0};
 }

@@ -6,6 +6,8 @@
 #include "base/secret.h"
 #include "daemon/conn.h"
 #include "daemon/history.h"
+#include "daemon/kl2tp.h"
+#include "daemon/kppp.h"
 #include "daemon/plane.h"
 #include "daemon/session.h"
 #include "daemon/tun.h"
@@ -19,14 +21,16 @@ struct outer {
 	bool passed;
 };
 
-/* The kernel's ESP, while an attempt uses it. */
-struct kernel_esp {
+/* What the kernel does of an attempt. */
+struct in_kernel {
 	struct esp *esp; /* NULL: the stack's own plane, in this process */
 	struct loop_watch *news;
 	uint32_t reqid;
 	uint64_t entry;   /* in the journal */
 	struct flow flow; /* protocol 50 */
 	bool passed;
+	struct kl2tp *l2tp; /* NULL: the session is the stack's own */
+	struct loop_watch *channel, *unit;
 };
 
 struct session {
@@ -54,9 +58,10 @@ struct session {
 	struct loop_watch *names_readable;
 	struct loop_timer *names_timer;
 	struct outer outer[LANES]; /* udp NULL: not in use */
-	struct kernel_esp kernel;
+	struct in_kernel kernel;
 	char plane_note[PLANE_WHY]; /* why it is not the kernel's, "" if it is or nobody asked */
-	struct tun *tun;
+	struct kppp *ppp;           /* the interface, where the kernel has the session */
+	struct tun *tun;            /* else */
 	struct loop_watch *tun_readable;
 	uint64_t tun_entry; /* in the journal */
 	bool dns_up;
@@ -86,7 +91,13 @@ bool plane_wants_kernel(struct session *s);
 /* SAs, policies and the flow of protocol 50, for that gateway; false with *why filled. */
 bool plane_open(struct session *s, const struct ip *remote, struct reason *why);
 void plane_close(struct session *s);
+/* Give the kernel the session, and the answer to conn. */
+void plane_take_session(struct session *s, const struct conn_event *ev, struct io *out);
 
-/* session_link.c: false with *why filled; link_drop() undoes whatever there is. */
+/* session_link.c: kppp_open() under the name that the connection's interface has. */
+int link_open_ppp(struct session *s, int session_fd, uint16_t mru);
+void link_close_ppp(struct session *s);
+
+/* false with *why filled; link_drop() undoes whatever there is. */
 bool link_make(struct session *s, struct reason *why);
 void link_drop(struct session *s, bool hold);

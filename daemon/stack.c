@@ -10,7 +10,8 @@
 enum {
 	CLOSE_PATIENCE = 3000, /* ms for the whole farewell */
 	PPP_FAREWELL = 1000,   /* ms of it for PPP's own */
-	PAIR_DOUBTED = 10000,  /* ms of asking through ESP without an answer; doubling */
+	HANDOVER_PATIENCE = 5000,
+	PAIR_DOUBTED = 10000, /* ms of asking through ESP without an answer; doubling */
 	PATH_MTU_DEFAULT = 1500,
 	MTU_MOST = 1400, /* Windows' MRU; servers and paths are used to it */
 	MTU_LEAST = 576,
@@ -49,6 +50,12 @@ static void down_ppp(struct stack *s, struct pktq *q, msec now, struct io *out)
 
 	if (!q->head)
 		return;
+	if (s->handed) {
+		pktq_for_each (p, q)
+			p->lane = LANE_PPP;
+		pktq_join(&out->down, q);
+		return;
+	}
 	l2tp_send(s->l2tp, q, now, &io);
 	down_l2tp(s, &io.down, now, out);
 }
@@ -89,6 +96,32 @@ static void up_esp(struct stack *s, struct pktq *q, msec now, struct io *out)
 		from_l2tp(s, &next, now, out);
 	}
 	pktq_free(&io.up);
+}
+
+/* Frames of the session that the kernel has, up: they have been through ESP. */
+static void up_frames(struct stack *s, struct pktq *q, msec now, struct io *out)
+{
+	struct pktq none = {0};
+	struct io io = {0};
+
+	if (!q->head || !s->handed) {
+		pktq_free(q);
+		return;
+	}
+	s->frame_at = now;
+	ike_peer_alive(s->ike, now);
+	esp_recv(s->esp, &none, now, &io); /* it may be the first on a new pair */
+	if (s->ppp)
+		ppp_recv(s->ppp, q, now, &io);
+	pktq_free(q);
+	from_ppp(s, &io, now, out);
+}
+
+static msec heard_at(const struct stack *s)
+{
+	msec esp = esp_last_in(s->esp);
+
+	return esp > s->frame_at ? esp : s->frame_at;
 }
 
 /* ---- IKE's news ---- */
@@ -263,14 +296,9 @@ static void close_l2tp(struct stack *s, msec now, struct io *out)
 
 static void start_ppp(struct stack *s, msec now, struct io *out)
 {
-	struct l2tp_status st;
 	struct io io = {0};
 
-	if (s->ppp || s->closing != OPEN)
-		return;
-	l2tp_get_status(s->l2tp, &st);
-	stack_post_step(s, STEP_L2TP, "tunnel %u session %u%s%s", st.peer_tunnel, st.peer_session,
-		*st.peer_name ? " at " : "", st.peer_name);
+	s->handover_by = MSEC_NEVER;
 	s->ppp = ppp_new(&s->conf.ppp, s->env);
 	if (!s->ppp) {
 		reason_set(&s->dying, REASON_LOCAL_NO_MEMORY, "PPP link");
@@ -278,6 +306,23 @@ static void start_ppp(struct stack *s, msec now, struct io *out)
 	}
 	ppp_open(s->ppp, now, &io);
 	from_ppp(s, &io, now, out);
+}
+
+static void session_up(struct stack *s, msec now, struct io *out)
+{
+	struct l2tp_status st;
+
+	if (s->ppp || s->closing != OPEN)
+		return;
+	l2tp_get_status(s->l2tp, &st);
+	stack_post_step(s, STEP_L2TP, "tunnel %u session %u%s%s", st.peer_tunnel, st.peer_session,
+		*st.peer_name ? " at " : "", st.peer_name);
+	if (s->conf.handover) {
+		s->handover_by = now + HANDOVER_PATIENCE;
+		stack_post(s, STACK_EV_WANT_HANDOVER);
+	} else {
+		start_ppp(s, now, out);
+	}
 }
 
 static bool pump_l2tp(struct stack *s, msec now, struct io *out)
@@ -290,7 +335,7 @@ static bool pump_l2tp(struct stack *s, msec now, struct io *out)
 	case L2TP_EV_PROGRESS:
 		break;
 	case L2TP_EV_UP:
-		start_ppp(s, now, out);
+		session_up(s, now, out);
 		break;
 	case L2TP_EV_CLOSED:
 		if (s->closing == CLOSING_L2TP)
@@ -386,7 +431,7 @@ struct stack *stack_new(const struct stack_conf *conf, const struct env *env)
 		return NULL;
 	s->conf = *conf;
 	s->env = env;
-	s->close_by = s->ppp_close_by = MSEC_NEVER;
+	s->close_by = s->ppp_close_by = s->handover_by = MSEC_NEVER;
 	s->ike = ike_new(&s->conf.ike, env);
 	s->esp = conf->esp ? conf->esp : esp_new(env);
 	if (!s->ike || !s->esp) {
@@ -447,10 +492,14 @@ void stack_abandon(struct stack *s, msec now, struct io *out)
 
 void stack_recv(struct stack *s, struct pktq *in, msec now, struct io *out)
 {
-	struct pktq ike = {0}, esp = {0};
+	struct pktq ike = {0}, esp = {0}, frames = {0};
 	struct io io = {0};
 
 	for (struct pkt *p = pktq_take(in); p; p = pktq_take(in)) {
+		if (p->lane == LANE_PPP) {
+			pktq_put(&frames, p);
+			continue;
+		}
 		enum natt_kind kind = p->lane == LANE_NATT  ? natt_classify(p)
 				      : p->lane == LANE_IKE ? NATT_IKE
 							    : NATT_ESP;
@@ -468,6 +517,7 @@ void stack_recv(struct stack *s, struct pktq *in, msec now, struct io *out)
 		pump(s, now, out);
 	}
 	up_esp(s, &esp, now, out);
+	up_frames(s, &frames, now, out);
 	pump(s, now, out);
 }
 
@@ -500,11 +550,11 @@ static void tick_closing(struct stack *s, msec now, struct io *out)
 static void doubt_pair(struct stack *s, msec now, struct io *out)
 {
 	struct io io = {0};
-	msec heard_at = esp_last_in(s->esp);
+	msec heard = heard_at(s);
 
-	if (!heard_at) {
+	if (!heard) {
 		ike_sa_unanswered(s->ike, now, &io);
-	} else if (heard_at >= s->asked_at) {
+	} else if (heard >= s->asked_at) {
 		s->asked_at = now;
 		s->doubt_at = now + PAIR_DOUBTED;
 	} else if (now >= s->doubt_at) {
@@ -532,11 +582,15 @@ void stack_tick(struct stack *s, msec now, struct io *out)
 	from_ppp(s, &ppp, now, out);
 	pump(s, now, out);
 	tick_closing(s, now, out);
+	if (now >= s->handover_by) {
+		log_warn(s->env->log, "stack", "the kernel was not given the session in time");
+		stack_handed(s, false, now, out);
+	}
 }
 
 msec stack_deadline(const struct stack *s)
 {
-	msec due = msec_min(s->close_by, s->ppp_close_by);
+	msec due = msec_min(msec_min(s->close_by, s->ppp_close_by), s->handover_by);
 
 	if (s->closing == CLOSED)
 		return MSEC_NEVER;
@@ -550,7 +604,7 @@ msec stack_deadline(const struct stack *s)
 
 msec stack_heard(const struct stack *s)
 {
-	return esp_last_in(s->esp);
+	return heard_at(s);
 }
 
 void stack_answer(
@@ -562,6 +616,15 @@ void stack_answer(
 		return;
 	ppp_answer(s->ppp, id, answer, now, &io);
 	from_ppp(s, &io, now, out);
+	pump(s, now, out);
+}
+
+void stack_handed(struct stack *s, bool yes, msec now, struct io *out)
+{
+	if (s->handover_by == MSEC_NEVER || s->closing != OPEN)
+		return;
+	s->handed = yes;
+	start_ppp(s, now, out);
 	pump(s, now, out);
 }
 

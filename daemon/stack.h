@@ -6,6 +6,9 @@
  *                  esp ◄─ keys ─ ike
  *            down ▼  ▲ in       datagrams, p->lane says of which socket
  *
+ * Where the kernel does ESP, L2TP leaves and comes on LANE_L2TP; where it has the session, too, PPP
+ * frames on LANE_PPP, and IP packets never come here.
+ *
  * Pure, like its parts: packets, answers and the time in; packets, events and a deadline out. It
  * decides nothing about retries or the host; that is conn's. It does know what a failure of one
  * layer means when seen together with the counters of another. */
@@ -32,6 +35,7 @@ struct stack_conf {
 	struct ike_conf ike;
 	struct l2tp_conf l2tp;
 	struct ppp_conf ppp;
+	bool handover;     /* ask whether the kernel takes the session */
 	struct esp *esp;   /* the owner's data plane; NULL: a user plane of the stack's own */
 	uint16_t mtu;      /* of the tunnel; 0: from the path */
 	uint16_t path_mtu; /* of the way to the gateway; 0: unknown, 1500 is assumed */
@@ -49,9 +53,10 @@ enum stack_step {
 };
 
 enum stack_event_kind {
-	STACK_EV_STEP,        /* news: `step` is done, `text` says how */
-	STACK_EV_WANT_SECRET, /* question: the user's password */
-	STACK_EV_UP,          /* news: IP may flow; stack_get_status()->ppp has the addresses */
+	STACK_EV_STEP,          /* news: `step` is done, `text` says how */
+	STACK_EV_WANT_SECRET,   /* question: the user's password */
+	STACK_EV_WANT_HANDOVER, /* question: shall the kernel have the session? stack_handed() */
+	STACK_EV_UP,            /* news: IP may flow; stack_get_status()->ppp has the addresses */
 	STACK_EV_DOWN,   /* news: IP must stop for now, the server renegotiates; UP may follow */
 	STACK_EV_CLOSED, /* news: stack_close() is done */
 	STACK_EV_FAILED, /* news: the end; `reason` */
@@ -104,6 +109,10 @@ msec stack_heard(const struct stack *s); /* when ESP last brought something; 0 =
 bool stack_next_event(struct stack *s, struct stack_event *ev);
 void stack_answer(
 	struct stack *s, uint32_t id, const struct answer *answer, msec now, struct io *out);
+
+/* The kernel has the session of the L2TP status, or has refused it. Without an answer within 5 s
+ * it stays here. */
+void stack_handed(struct stack *s, bool yes, msec now, struct io *out);
 
 void stack_get_status(const struct stack *s, struct stack_status *status);
 bool stack_get_sa(const struct stack *s, unsigned i, struct esp_sa_status *status);

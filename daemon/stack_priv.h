@@ -22,6 +22,9 @@ struct stack {
 	msec asked_at; /* first of the requests since anything came through ESP */
 	msec doubt_at; /* asked until then, the pair is doubted */
 	uint16_t mtu;
+	msec handover_by; /* MSEC_NEVER: nobody is asked */
+	msec frame_at;    /* when the last frame came from the kernel; 0 = never */
+	bool handed;      /* the kernel has the session */
 	bool up, failed;
 	struct stack_event events[STACK_EVENTS_MAX];
 	unsigned first, count;

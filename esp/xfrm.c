@@ -12,11 +12,13 @@
 #include "esp/xfrm_msg.h"
 #include "esp/xfrm_sock.h"
 
-/* A pair whose inbound half is in the kernel; the outbound one too, once it is used. */
+/* A pair whose inbound half is in the kernel. The outbound one is there while the pair is used, and
+ * never comes again: it would count from 1 under the same key. IKE goes back to an older pair only
+ * until it has a new one; till then nothing is sent. */
 struct kernel_pair {
-	struct sa_pair pair; /* no keys any more once both are */
+	struct sa_pair pair; /* no keys any more once both have been in the kernel */
 	msec installed_at;
-	bool out_added;
+	enum { OUT_WAITS, OUT_ADDED, OUT_SPENT } out;
 	unsigned raised, pending; /* 1 << enum esp_event_kind, as in the user plane */
 	int error;                /* of BROKEN */
 };
@@ -139,12 +141,12 @@ static void delete_out(struct xfrm *x, struct kernel_pair *k)
 {
 	struct xfrm_sa sa = half(x, k, XFRM_OUT);
 
-	if (!k->out_added)
+	if (k->out != OUT_ADDED)
 		return;
 	struct esp_counters c = count(x, &sa);
 	esp_counters_add(&x->out, &c);
 	xfrm_sock_request(&x->sock, xfrm_msg_del_sa(&sa), NULL, NULL);
-	k->out_added = false;
+	k->out = OUT_SPENT;
 }
 
 /* The old outbound SA goes at once: were the wall clock set back meanwhile, the kernel would go on
@@ -154,7 +156,7 @@ static void kernel_use(struct esp *esp, uint32_t spi_in)
 	struct xfrm *x = xfrm(esp);
 	struct kernel_pair *k = find(x, spi_in);
 
-	if (!k || k == x->current)
+	if (!k || k->out != OUT_WAITS) /* check: xfrm-out-once */
 		return;
 	struct xfrm_sa out = half(x, k, XFRM_OUT);
 	k->error = add(x, &out);
@@ -164,7 +166,7 @@ static void kernel_use(struct esp *esp, uint32_t spi_in)
 		raise_event(k, ESP_EV_BROKEN);
 		return;
 	}
-	k->out_added = true;
+	k->out = OUT_ADDED;
 	if (x->current)
 		delete_out(x, x->current);
 	x->current = k;
@@ -251,7 +253,8 @@ static void lose(struct xfrm *x, uint32_t spi, enum esp_event_kind kind)
 	for (unsigned i = 0; i < x->n; i++) {
 		struct kernel_pair *k = x->at[i];
 
-		if (spi == 0 || k->pair.in.spi == spi || (k->out_added && k->pair.out.spi == spi))
+		if (spi == 0 || k->pair.in.spi == spi ||
+			(k->out == OUT_ADDED && k->pair.out.spi == spi))
 			raise_event(k, kind);
 	}
 }
@@ -350,7 +353,7 @@ static bool kernel_get_status(const struct esp *esp, unsigned i, struct esp_sa_s
 		.installed_at = k->installed_at,
 		.in = count(x, &in),
 	};
-	if (k->out_added)
+	if (k->out == OUT_ADDED)
 		status->out = count(x, &out);
 	return true;
 }

@@ -115,6 +115,7 @@ static void check_client_packet(struct world *w, const struct pkt *p)
 		check_is_esp(w, p);
 		break;
 	case LANE_L2TP:
+	case LANE_PPP:
 		world_wrong(w, "L2TP in clear");
 		break;
 	case LANES:
