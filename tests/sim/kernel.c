@@ -3,11 +3,14 @@
 #include <stdlib.h>
 
 #include "esp/esp_plane.h"
+#include "l2tp/l2tp_data.h"
+#include "ppp/ppp_frame.h"
 
 struct kernel {
 	struct esp plane; /* what the stack sees; first */
 	struct esp *sas;  /* NULL: no attempt is under way */
 	msec last_in;
+	struct l2tp_status session; /* up: the kernel has it */
 };
 
 /* ---- the plane: SAs go into the kernel, L2TP passes by ---- */
@@ -127,6 +130,40 @@ void kernel_close(struct kernel *k)
 {
 	esp_free(k->sas);
 	k->sas = NULL;
+	k->session.up = false;
+}
+
+void kernel_take_session(struct kernel *k, const struct l2tp_status *ids)
+{
+	k->session = *ids;
+}
+
+bool kernel_has_session(const struct kernel *k)
+{
+	return k->session.up;
+}
+
+/* One L2TP message; without its socket or its SA it is gone. */
+static void seal(struct kernel *k, struct pkt *p, msec now, struct pktq *down)
+{
+	struct pktq one = {0};
+	struct io io = {0};
+
+	pktq_put(&one, p);
+	if (k->sas)
+		esp_send(k->sas, &one, now, &io);
+	pktq_free(&one);
+	pktq_join(down, &io.down);
+}
+
+static void send_frame(struct kernel *k, struct pkt *p, msec now, struct pktq *down)
+{
+	struct l2tp_data d = {.tunnel = k->session.peer_tunnel, .session = k->session.peer_session};
+
+	if (k->session.up && l2tp_data_push(p, &d))
+		seal(k, p, now, down);
+	else
+		pkt_free(p);
 }
 
 void kernel_send(struct kernel *k, struct pktq *down, msec now)
@@ -134,23 +171,52 @@ void kernel_send(struct kernel *k, struct pktq *down, msec now)
 	struct pktq sent = {0};
 
 	for (struct pkt *p = pktq_take(down); p; p = pktq_take(down)) {
-		struct pktq one = {0};
-		struct io io = {0};
-
-		if (p->lane != LANE_L2TP) {
+		if (p->lane == LANE_L2TP)
+			seal(k, p, now, &sent);
+		else if (p->lane == LANE_PPP)
+			send_frame(k, p, now, &sent);
+		else
 			pktq_put(&sent, p);
-			continue;
-		}
-		pktq_put(&one, p);
-		if (k->sas)
-			esp_send(k->sas, &one, now, &io);
-		pktq_free(&one); /* its socket is closed */
-		pktq_join(&sent, &io.down);
 	}
 	*down = sent;
 }
 
-void kernel_recv(struct kernel *k, struct pktq *in, msec now)
+void kernel_route(struct kernel *k, struct pktq *ip, struct pktq *down, msec now)
+{
+	for (struct pkt *p = pktq_take(ip); p; p = pktq_take(ip)) {
+		uint8_t *header = pkt_push(p, PPP_HEADER);
+
+		if (!header)
+			abort();
+		put_u16(header, 0xff03);
+		put_u16(header + 2, PPP_IPV4);
+		send_frame(k, p, now, down);
+	}
+}
+
+/* A data message of the session is a frame, or a packet for the users. */
+static void deliver(struct kernel *k, struct pkt *p, struct pktq *in, struct pktq *ip)
+{
+	struct l2tp_data d;
+	struct slice info;
+	uint16_t protocol;
+
+	p->lane = LANE_L2TP;
+	if (!k->session.up || !l2tp_data_strip(p, &d)) {
+		pktq_put(in, p);
+	} else if (d.tunnel != k->session.tunnel || d.session != k->session.session ||
+		   !ppp_frame_parse(pkt_slice(p), &protocol, &info)) {
+		pkt_free(p);
+	} else if (protocol == PPP_IPV4) {
+		pkt_pull(p, p->len - info.n);
+		pktq_put(ip, p);
+	} else {
+		p->lane = LANE_PPP;
+		pktq_put(in, p);
+	}
+}
+
+void kernel_recv(struct kernel *k, struct pktq *in, struct pktq *ip, msec now)
 {
 	struct pktq left = {0};
 
@@ -168,9 +234,8 @@ void kernel_recv(struct kernel *k, struct pktq *in, msec now)
 		if (k->sas)
 			esp_recv(k->sas, &one, now, &io);
 		pktq_free(&one);
-		pktq_for_each (l2tp, &io.up)
-			l2tp->lane = LANE_L2TP;
-		pktq_join(&left, &io.up);
+		for (p = pktq_take(&io.up); p; p = pktq_take(&io.up))
+			deliver(k, p, &left, ip);
 	}
 	*in = left;
 }

@@ -1,10 +1,13 @@
 /* A host whose kernel does ESP, for the simulation: the plane that the stack sees, and between it and
- * the network the kernel that seals and opens, here a user plane of its own.
+ * the network the kernel that seals and opens, here a user plane of its own. It can have the L2TP
+ * session, too: IP goes between the host's users and the network without the stack then.
  *
- *   stack ─ L2TP on LANE_L2TP ─ kernel ─ ESP on LANE_NATT or LANE_RAW ─ network */
+ *   stack ─ L2TP on LANE_L2TP, frames on LANE_PPP ─ kernel ─ ESP on LANE_NATT or LANE_RAW ─ network
+ *                                          users ─┘ */
 #pragma once
 
 #include "esp/esp.h"
+#include "l2tp/l2tp.h"
 
 struct kernel;
 
@@ -15,6 +18,13 @@ void kernel_free(struct kernel *k);
 struct esp *kernel_open(struct kernel *k, const struct env *env);
 void kernel_close(struct kernel *k);
 
-/* What the sockets send and what comes for them: L2TP becomes ESP, ESP becomes L2TP or is gone. */
+/* The session of these ids is the kernel's, until it is closed. */
+void kernel_take_session(struct kernel *k, const struct l2tp_status *ids);
+bool kernel_has_session(const struct kernel *k);
+
+/* What the sockets send: L2TP and frames become ESP. */
 void kernel_send(struct kernel *k, struct pktq *down, msec now);
-void kernel_recv(struct kernel *k, struct pktq *in, msec now);
+/* What comes for them: ESP becomes L2TP, frames, or IP for the users; or is gone. */
+void kernel_recv(struct kernel *k, struct pktq *in, struct pktq *ip, msec now);
+/* The users' packets, appended to `down` as ESP. Takes all of `ip`. */
+void kernel_route(struct kernel *k, struct pktq *ip, struct pktq *down, msec now);

@@ -99,7 +99,7 @@ static void draw_client(struct draw *d, struct world_conf *conf)
 	if (percent(d, 20))
 		s->ike.proposals.pfs = conf->gateway.accept.pfs = DH_ECP256;
 	conf->addresses = 1 + percent(d, 10);
-	for (int q = 0; q < QUESTIONS; q++) {
+	for (int q = 0; q < ASK_HANDOVER; q++) {
 		conf->answers[q].after = percent(d, 40) ? upto(d, 4000) : 0;
 		if (percent(d, 2)) {
 			conf->answers[q].reply = percent(d, 50) ? REPLY_NO : REPLY_NEVER;
@@ -215,6 +215,17 @@ static void note_wrong(struct world *w)
 	*w->wrong = 0;
 }
 
+/* Not drawn: a seed's other lots stay as they were before there were planes. */
+static void draw_plane(uint64_t seed, struct world_conf *conf)
+{
+	conf->kernel_esp = seed % 4 == 0;
+	conf->kernel_session = seed % 8 == 0;
+	if (seed % 5 == 0)
+		conf->answers[ASK_HANDOVER].after = 100 + seed % 4000;
+	if (seed % 7 == 0)
+		conf->answers[ASK_HANDOVER].reply = seed % 3 ? REPLY_NO : REPLY_NEVER;
+}
+
 static uint64_t run(uint64_t seed)
 {
 	struct draw d = {.rng = seed};
@@ -226,7 +237,7 @@ static uint64_t run(uint64_t seed)
 	draw_client(&d, &conf);
 	conf.ping_every = 250 + upto(&d, 2000);
 	conf.trace = verbose;
-	conf.kernel_esp = seed % 4 == 0;
+	draw_plane(seed, &conf);
 	struct world *w = world_new(&conf, &host);
 	draw_events(&d, w);
 	world_run(w, FAULTS_LAST);

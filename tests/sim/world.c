@@ -222,6 +222,7 @@ static void answer_sockets(struct world *w, uint32_t id, bool yes, struct io *ou
 	w->sockets = yes;
 	if (w->conf.kernel_esp && yes)
 		sockets.esp = kernel_open(w->kernel, &w->client_env);
+	sockets.handover = w->conf.kernel_session;
 	conn_opened(w->conn, id, yes ? &sockets : NULL, &no, world_now(w), out);
 }
 
@@ -241,6 +242,17 @@ static void answer_link(struct world *w, uint32_t id, bool yes, struct io *out)
 	conn_linked(w->conn, id, yes ? NULL : &no, world_now(w), out);
 }
 
+static void answer_handover(struct world *w, uint32_t id, bool yes, struct io *out)
+{
+	struct conn_status st;
+
+	conn_get_status(w->conn, &st);
+	yes &= st.has_stack && st.stack.l2tp.up;
+	if (yes)
+		kernel_take_session(w->kernel, &st.stack.l2tp);
+	conn_handed(w->conn, id, yes, world_now(w), out);
+}
+
 static void answer(struct world *w, enum world_question q, uint32_t id, struct io *out)
 {
 	bool yes = w->conf.answers[q].reply == REPLY_YES;
@@ -257,6 +269,9 @@ static void answer(struct world *w, enum world_question q, uint32_t id, struct i
 		break;
 	case ASK_LINK:
 		answer_link(w, id, yes, out);
+		break;
+	case ASK_HANDOVER:
+		answer_handover(w, id, yes, out);
 		break;
 	case QUESTIONS:
 		break;
@@ -337,6 +352,9 @@ static void take_event(struct world *w, const struct conn_event *ev, struct io *
 		break;
 	case CONN_EV_WANT_LINK:
 		asked(w, ASK_LINK, ev->id, out);
+		break;
+	case CONN_EV_WANT_HANDOVER:
+		asked(w, ASK_HANDOVER, ev->id, out);
 		break;
 	case CONN_EV_STEP:
 		sim_note(w->sim, stack_step_name(ev->step), ev->took);
@@ -486,7 +504,8 @@ static void arrived(struct world *w, struct sim_item *item)
 	pktq_put(&in, item->pkt);
 	if (item->to == SIM_CLIENT) {
 		if (w->conf.kernel_esp)
-			kernel_recv(w->kernel, &in, now);
+			kernel_recv(w->kernel, &in, &out.up, now);
+		world_client_host(w, &out.up);
 		conn_recv(w->conn, &in, now, &out);
 		world_from_client(w, &out);
 	} else {

@@ -21,7 +21,14 @@ struct sim_host {
 void sim_host_open(struct sim_host *host);
 void sim_host_close(struct sim_host *host); /* asserts that no packet is left */
 
-enum world_question { ASK_ADDRESSES, ASK_SOCKETS, ASK_SECRET, ASK_LINK, QUESTIONS };
+enum world_question {
+	ASK_ADDRESSES,
+	ASK_SOCKETS,
+	ASK_SECRET,
+	ASK_LINK,
+	ASK_HANDOVER,
+	QUESTIONS,
+};
 enum world_reply { REPLY_YES, REPLY_NO, REPLY_NEVER };
 
 struct world_answer {
@@ -64,9 +71,10 @@ struct world_conf {
 	msec ping_every;   /* in both directions; 0: none but the first */
 	bool unreachable;  /* every packet of the client gets an ICMP error instead */
 	enum conn_net_error icmp;
-	unsigned addresses; /* of the gateway's name; all but the last are dead; 0 = 1 */
-	bool kernel_esp;    /* the client has a mixed plane: its host seals and opens */
-	bool never_up;      /* up would be wrong: the gateway cannot prove itself */
+	unsigned addresses;  /* of the gateway's name; all but the last are dead; 0 = 1 */
+	bool kernel_esp;     /* the client has a mixed plane: its host seals and opens */
+	bool kernel_session; /* and takes the session */
+	bool never_up;       /* up would be wrong: the gateway cannot prove itself */
 };
 
 enum { WORLD_SEQS = 1 << 16, WORLD_REASONS = 16, WORLD_WRONG = 240, WORLD_KEPT = 32 };

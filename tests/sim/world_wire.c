@@ -269,7 +269,10 @@ static void into_tunnel(struct world *w, struct pktq *ip)
 
 	if (!ip->head)
 		return;
-	conn_send(w->conn, ip, world_now(w), &out);
+	if (kernel_has_session(w->kernel))
+		kernel_route(w->kernel, ip, &out.down, world_now(w));
+	else
+		conn_send(w->conn, ip, world_now(w), &out);
 	world_from_client(w, &out);
 }
 
