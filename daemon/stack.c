@@ -298,7 +298,6 @@ static void start_ppp(struct stack *s, msec now, struct io *out)
 {
 	struct io io = {0};
 
-	s->handover_by = MSEC_NEVER;
 	s->ppp = ppp_new(&s->conf.ppp, s->env);
 	if (!s->ppp) {
 		reason_set(&s->dying, REASON_LOCAL_NO_MEMORY, "PPP link");
@@ -621,7 +620,10 @@ void stack_answer(
 
 void stack_handed(struct stack *s, bool yes, msec now, struct io *out)
 {
-	if (s->handover_by == MSEC_NEVER || s->closing != OPEN)
+	if (s->handover_by == MSEC_NEVER)
+		return;
+	s->handover_by = MSEC_NEVER;
+	if (s->closing != OPEN)
 		return;
 	s->handed = yes;
 	start_ppp(s, now, out);
