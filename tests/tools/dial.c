@@ -147,6 +147,7 @@ static void news(struct dial *d)
 			d->done = true;
 			break;
 		case STACK_EV_WANT_SECRET:
+		case STACK_EV_WANT_HANDOVER:
 		case STACK_EV_DOWN:
 			break;
 		}

@@ -99,9 +99,7 @@ bool stack_next_event(struct stack *s, struct stack_event *ev)
 void stack_answer(
 	struct stack *s, uint32_t id, const struct answer *answer, msec now, struct io *out)
 {
-	(void)id;
-	(void)now;
-	(void)out;
+	(void)id, (void)now, (void)out;
 	assert_true(answer->yes);
 	snprintf(s->typed, sizeof(s->typed), "%.*s", (int)answer->secret.n,
 		(const char *)answer->secret.p);
@@ -120,9 +118,7 @@ void stack_handed(struct stack *s, bool yes, msec now, struct io *out)
 
 bool stack_get_sa(const struct stack *s, unsigned i, struct esp_sa_status *status)
 {
-	(void)s;
-	(void)i;
-	(void)status;
+	(void)s, (void)i, (void)status;
 	return false;
 }
 
