@@ -295,6 +295,10 @@ void print_connection(const struct cli *cli, const json_t *c)
 		label(cli, "data plane");
 		printf("%s%s%s\n", str_of(c, "data_plane"),
 			str_of(c, "encapsulation")[0] ? ", over " : "", str_of(c, "encapsulation"));
+		if (str_of(c, "data_plane_note")[0]) {
+			label(cli, "");
+			puts(str_of(c, "data_plane_note"));
+		}
 	}
 	print_ike(cli, c);
 	print_sas(cli, c);

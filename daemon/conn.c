@@ -37,6 +37,7 @@ struct conn {
 	size_t n_ips, next_ip;
 	unsigned attempts, reconnects, hearsay[2];
 	bool was_up, linked, sockets, renewing;
+	bool encapsulate; /* protocol 50 came to nothing: UDP from now on */
 	struct reason last;
 	struct reason ending; /* what ENDED will say, while closing */
 
@@ -194,6 +195,19 @@ static bool try_next_address(const struct conn *c, const struct reason *why)
 		       why->id == REASON_NET_UNREACHABLE);
 }
 
+/* IKE is there and protocol 50 is not. */
+static bool try_encapsulated(struct conn *c, const struct reason *why)
+{
+	struct stack_status st;
+
+	if (why->id != REASON_ESP_NO_RETURN || c->encapsulate || !c->stack ||
+		c->conf->stack.ike.encap != IKE_ENCAP_AUTO)
+		return false;
+	stack_get_status(c->stack, &st);
+	c->encapsulate = st.lane == LANE_RAW;
+	return c->encapsulate;
+}
+
 static void open_sockets(struct conn *c, msec now)
 {
 	struct conn_event *ev;
@@ -221,6 +235,14 @@ static void attempt_failed(struct conn *c, const struct reason *why, msec now, s
 	c->last = *why;
 	if (c->stack)
 		stack_abandon(c->stack, now, out);
+	if (try_encapsulated(c, why)) {
+		log_warn(c->env->log, "conn",
+			"nothing comes back by protocol 50: ESP in UDP from now on");
+		drop_stack(c);
+		c->next_ip--; /* the same */
+		open_sockets(c, now);
+		return;
+	}
 	if (try_next_address(c, why)) {
 		drop_stack(c);
 		open_sockets(c, now);
@@ -466,6 +488,8 @@ void conn_opened(struct conn *c, uint32_t id, const struct conn_sockets *sockets
 	c->stack_conf.esp = sockets->esp;
 	c->stack_conf.handover = sockets->handover;
 	c->stack_conf.ike.raw_esp |= sockets->raw_esp;
+	if (c->encapsulate)
+		c->stack_conf.ike.encap = IKE_ENCAP_FORCE;
 	if (sockets->l2tp_port)
 		c->stack_conf.ike.l2tp_port = sockets->l2tp_port;
 	c->stack_conf.ike.initial_contact &= !c->was_up; /* check: reconnect-contact */

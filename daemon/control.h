@@ -59,7 +59,8 @@ struct control_status {
 	msec now;
 	const struct conn_status *conn;
 	const char *gateway;                   /* as configured, or NULL */
-	const char *data_plane;                /* "user", ..., or NULL */
+	const char *data_plane;                /* "kernel", "mixed", "user", or NULL */
+	const char *data_plane_note;           /* why not more of the kernel, or NULL */
 	const struct control_network *network; /* while up, else NULL */
 	const struct esp_sa_status *sas;
 	size_t n_sas;

@@ -221,14 +221,14 @@ static void add_private(json_t *to, const struct control_status *s)
 	const struct conn_status *conn = s->conn;
 
 	json_object_update_missing_new(to,
-		json_pack("{s:o*, s:o*, s:I, s:s*, s:s*, s:o*}", "failure",
+		json_pack("{s:o*, s:o*, s:I, s:s*, s:s*, s:s*, s:o*}", "failure",
 			conn->last.id == REASON_NONE ? NULL
 						     : control_json_failure(&conn->last, s->name),
 			"retry_in_ms",
 			conn->state == CONN_WAITING ? until(conn->retry_at, s->now) : NULL,
 			"reconnects", (json_int_t)conn->reconnects, "gateway", s->gateway,
-			"data_plane", s->data_plane, "network",
-			s->network ? control_json_network(s->network) : NULL));
+			"data_plane", s->data_plane, "data_plane_note", s->data_plane_note,
+			"network", s->network ? control_json_network(s->network) : NULL));
 	if (!conn->has_stack)
 		return;
 	json_object_update_missing_new(to,

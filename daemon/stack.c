@@ -11,6 +11,7 @@ enum {
 	CLOSE_PATIENCE = 3000, /* ms for the whole farewell */
 	PPP_FAREWELL = 1000,   /* ms of it for PPP's own */
 	HANDOVER_PATIENCE = 5000,
+	RAW_PATIENCE = 4500,  /* ms for the first answer through protocol 50 */
 	PAIR_DOUBTED = 10000, /* ms of asking through ESP without an answer; doubling */
 	PATH_MTU_DEFAULT = 1500,
 	MTU_MOST = 1400, /* Windows' MRU; servers and paths are used to it */
@@ -169,6 +170,7 @@ static void use_sa(struct stack *s, uint32_t spi_in, msec now, struct io *out)
 	esp_use(s->esp, spi_in);
 	if (s->l2tp || s->closing != OPEN)
 		return;
+	s->used_at = now;
 	stack_post_step(s, STEP_ESP, "%s over %s", esp_suite_text(&s->pair.suite, suite),
 		s->pair.lane == LANE_NATT ? "UDP 4500" : "protocol 50");
 	start_l2tp(s, now, out);
@@ -563,6 +565,24 @@ static void doubt_pair(struct stack *s, msec now, struct io *out)
 	from_ike(&io, out);
 }
 
+/* Many ways drop protocol 50 and not UDP: who could encapsulate instead does not wait for all of
+ * L2TP's patience. */
+static msec raw_deadline(const struct stack *s)
+{
+	bool waits = s->used_at && s->pair.lane == LANE_RAW && !heard_at(s) && !s->failed &&
+		     s->closing == OPEN;
+
+	return waits ? s->used_at + RAW_PATIENCE : MSEC_NEVER;
+}
+
+static void tick_raw(struct stack *s, msec now)
+{
+	struct reason why = {.id = REASON_L2TP_NO_ANSWER};
+
+	if (now >= raw_deadline(s))
+		stack_layer_failed(s, why);
+}
+
 void stack_tick(struct stack *s, msec now, struct io *out)
 {
 	struct io ike = {0}, l2tp = {0}, ppp = {0};
@@ -580,6 +600,7 @@ void stack_tick(struct stack *s, msec now, struct io *out)
 	from_l2tp(s, &l2tp, now, out);
 	from_ppp(s, &ppp, now, out);
 	pump(s, now, out);
+	tick_raw(s, now);
 	tick_closing(s, now, out);
 	if (now >= s->handover_by) {
 		log_warn(s->env->log, "stack", "the kernel was not given the session in time");
@@ -593,7 +614,7 @@ msec stack_deadline(const struct stack *s)
 
 	if (s->closing == CLOSED)
 		return MSEC_NEVER;
-	due = msec_min(due, ike_deadline(s->ike));
+	due = msec_min(msec_min(due, raw_deadline(s)), ike_deadline(s->ike));
 	if (s->l2tp)
 		due = msec_min(due, l2tp_deadline(s->l2tp));
 	if (s->ppp)

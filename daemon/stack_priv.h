@@ -19,6 +19,7 @@ struct stack {
 	enum closing closing;
 	msec close_by;
 	msec ppp_close_by;
+	msec used_at;  /* since then there is a pair to send on; 0 = not yet */
 	msec asked_at; /* first of the requests since anything came through ESP */
 	msec doubt_at; /* asked until then, the pair is doubted */
 	uint16_t mtu;

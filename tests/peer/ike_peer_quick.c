@@ -119,9 +119,10 @@ static void install(struct ike_peer *p, struct quick *q, msec now)
 }
 
 /* Two selectors: the initiator of this quick mode first. */
-static void put_ids(const struct ike_peer *p, struct ike_build *b, bool ours)
+static void put_ids(
+	const struct ike_peer *p, const struct phase1 *p1, struct ike_build *b, bool ours)
 {
-	const struct ip *own = &p->conf->addr[LANE_NATT].ip, *other = &p->client[LANE_NATT].ip;
+	const struct ip *own = &p->conf->addr[p1->lane].ip, *other = &p->client[p1->lane].ip;
 	uint16_t client_port = p->client_port ? p->client_port : L2TP_PORT;
 
 	for (int i = 0; i < 2; i++) {
@@ -200,7 +201,7 @@ static void message2(struct ike_peer *p, struct quick *q, const struct ike_offer
 	ike_put(&b, IKE_NONCE, slice(q->n_own, NONCE));
 	if (q->dh)
 		ike_put(&b, IKE_KE, dh_public(q->dh));
-	put_ids(p, &b, false);
+	put_ids(p, q->p1, &b, false);
 	if (p->conf->life_s && p->conf->life_s < offered_life)
 		put_life(&b, q, p->conf->life_s);
 	size_t n = ike_build_close(&b).n;
@@ -275,7 +276,7 @@ void quick_start(struct ike_peer *p, struct phase1 *p1, msec now, struct pktq *o
 	ike_put(&b, IKE_NONCE, slice(q->n_own, NONCE));
 	if (q->dh)
 		ike_put(&b, IKE_KE, dh_public(q->dh));
-	put_ids(p, &b, true);
+	put_ids(p, p1, &b, true);
 	size_t n = ike_build_close(&b).n;
 	if (!n || !ike_hash1(p->env->crypto, &p1->keys, q->id,
 			  slice(buf + at + hash, n - at - hash), buf + at))

@@ -211,7 +211,7 @@ static void answer_sockets(struct world *w, uint32_t id, bool yes, struct io *ou
 	struct reason no;
 
 	reason_set(&no, REASON_LOCAL_SOCKET, "no socket here");
-	for (int lane = LANE_IKE; lane <= LANE_NATT; lane++) {
+	for (int lane = LANE_IKE; lane <= LANE_RAW; lane++) {
 		uint16_t port = lane == LANE_IKE ? 500 : 4500;
 
 		w->local[lane] = (struct addr){
@@ -223,6 +223,7 @@ static void answer_sockets(struct world *w, uint32_t id, bool yes, struct io *ou
 	if (w->conf.kernel_esp && yes)
 		sockets.esp = kernel_open(w->kernel, &w->client_env);
 	sockets.handover = w->conf.kernel_session;
+	sockets.raw_esp = w->conf.raw_esp;
 	conn_opened(w->conn, id, yes ? &sockets : NULL, &no, world_now(w), out);
 }
 

@@ -72,6 +72,8 @@ struct world_conf {
 	bool unreachable;  /* every packet of the client gets an ICMP error instead */
 	enum conn_net_error icmp;
 	unsigned addresses;  /* of the gateway's name; all but the last are dead; 0 = 1 */
+	bool raw_esp;        /* the client can do protocol 50 */
+	bool drops_raw;      /* and the way cannot */
 	bool kernel_esp;     /* the client has a mixed plane: its host seals and opens */
 	bool kernel_session; /* and takes the session */
 	bool never_up;       /* up would be wrong: the gateway cannot prove itself */

@@ -185,7 +185,7 @@ void world_send_client(struct world *w, struct io *out)
 		enters(w, SIM_GATEWAY, p);
 		w->client_sent++;
 		if (!w->sockets || !ip_equal(&to.ip, &w->conf.gateway.addr[LANE_IKE].ip) ||
-			w->conf.unreachable)
+			w->conf.unreachable || (w->conf.drops_raw && p->lane == LANE_RAW))
 			pkt_free(p);
 		else
 			sim_send(w->sim, SIM_GATEWAY, p, &w->local[p->lane], &to);

@@ -475,6 +475,7 @@ static void status_has_its_type_with_and_without_layers(void **state)
 	status.network = &net;
 	status.gateway = "vpn.example.com";
 	status.data_plane = "user";
+	status.data_plane_note = "the kernel's IPsec has no aes256-sha256";
 	status.sas = &sa;
 	status.n_sas = 1;
 	json = control_json_status(&status, true, true);

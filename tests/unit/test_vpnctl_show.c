@@ -7,7 +7,8 @@
 	",\"replayed\":0,\"malformed\":0}"
 #define CONNECTION                                                                                 \
 	"{\"name\":\"corp\",\"state\":\"up\",\"for_ms\":7380000,\"gateway\":\"vpn.example.com\","  \
-	"\"data_plane\":\"user\",\"encapsulation\":\"UDP 4500\",\"network\":{\"interface\":"       \
+	"\"data_plane\":\"user\",\"data_plane_note\":\"no IPsec\",\"encapsulation\":\"UDP "        \
+	"4500\",\"network\":{\"interface\":"                                                       \
 	"\"vpn-corp\",\"addresses\":[\"10.99.0.2\"],\"peer\":\"10.99.0.1\",\"dns\":[],\"routes\":" \
 	"[\"0.0.0.0/0\"],\"mtu\":1400,\"gateway\":\"203.0.113.10\"},\"received\":" COUNTERS(       \
 		"900", "1288490188", "2") ",\"sent\":" COUNTERS("5", "999",                        \
@@ -47,6 +48,7 @@ static void status_is_a_table_or_every_layer(void **state)
 		"  dns         the host's own\n"
 		"  routes      all traffic goes inside\n"
 		"  data plane  user, over UDP 4500\n"
+		"              no IPsec\n"
 		"  IKE         aes256-sha1-modp2048, 1 min old, renewed in 1 h\n"
 		"              server says it is 10.0.0.5 (SoftEther); NAT on our side\n"
 		"  ESP         aes256-sha1, 1 min old\n"

@@ -1,0 +1,176 @@
+/* Data planes: whoever seals, and whoever has the session, a tunnel is a tunnel. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "tests/sim/world.h"
+
+enum { TRIP = 50 };
+
+static struct sim_host host;
+
+static const struct plane {
+	const char *name;
+	bool raw_esp, kernel_esp, kernel_session;
+} planes[] = {
+	{"user", false, false, false},
+	{"user, protocol 50", true, false, false},
+	{"mixed", false, true, false},
+	{"mixed, protocol 50", true, true, false},
+	{"kernel", false, true, true},
+	{"kernel, protocol 50", true, true, true},
+};
+enum { PLANES = sizeof(planes) / sizeof(planes[0]) };
+
+static struct world *start(const struct plane *plane, struct world_conf *conf)
+{
+	conf->way[SIM_CLIENT].delay = conf->way[SIM_GATEWAY].delay = TRIP / 2;
+	conf->raw_esp = plane->raw_esp;
+	conf->kernel_esp = plane->kernel_esp;
+	conf->kernel_session = plane->kernel_session;
+	return world_new(conf, &host);
+}
+
+static enum lane lane_of(const struct world *w)
+{
+	struct conn_status st;
+
+	conn_get_status(w->conn, &st);
+	return st.stack.lane;
+}
+
+/* No plane takes longer than another: there is no round trip between the layers. */
+static void every_plane_connects_at_the_same_millisecond(void **state)
+{
+	msec first = 0;
+
+	(void)state;
+	for (size_t i = 0; i < PLANES; i++) {
+		struct world_conf conf;
+
+		world_defaults(&conf, 1);
+		struct world *w = start(&planes[i], &conf);
+		assert_true(world_until(w, world_has_reply, SECONDS(5)));
+		msec took = w->first_reply - w->began;
+		print_message("%-20s %llu ms\n", planes[i].name, (unsigned long long)took);
+		first = i ? first : took;
+		assert_int_equal(took, first);
+		assert_int_equal(lane_of(w), planes[i].raw_esp ? LANE_RAW : LANE_NATT);
+		assert_int_equal(kernel_has_session(w->kernel), planes[i].kernel_session);
+		assert_true(world_pings_pass(w, 20));
+		world_disconnect(w);
+		world_free(w);
+	}
+}
+
+/* Both ends renew, under 100 pings a second. */
+static void no_plane_loses_a_ping_in_a_renewal(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < PLANES; i++) {
+		struct world_conf conf;
+
+		world_defaults(&conf, 2);
+		conf.client.stack.ike.esp_life_s = 12;
+		struct world *w = start(&planes[i], &conf);
+		assert_true(world_until(w, world_is_up, SECONDS(5)));
+		world_run(w, SECONDS(1));
+		memset(&w->out, 0, sizeof(w->out));
+		memset(&w->in, 0, sizeof(w->in));
+		w->conf.ping_every = 10;
+		w->ping_due = world_now(w);
+		world_at(w, SECONDS(7), DO_GATEWAY_REKEY, 0);
+		world_run(w, SECONDS(30));
+		w->ping_due = MSEC_NEVER;
+		w->conf.ping_every = 0;
+		world_run(w, SECONDS(1));
+		struct conn_status st;
+		conn_get_status(w->conn, &st);
+		assert_in_range(st.stack.ike.quick_modes, 3, 8);
+		assert_int_equal(w->out.sent - w->out.answered, 0);
+		assert_int_equal(w->in.sent - w->in.answered, 0);
+		world_disconnect(w);
+		world_free(w);
+	}
+}
+
+static bool is_asked_again(const struct world *w)
+{
+	return w->attempts == 2;
+}
+
+static void a_way_that_drops_protocol_50_is_known_within_5_s_and_left(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < PLANES; i++) {
+		struct world_conf conf;
+
+		world_defaults(&conf, 3);
+		conf.drops_raw = true;
+		struct world *w = start(&planes[i], &conf);
+		if (planes[i].raw_esp)
+			assert_true(world_until(w, is_asked_again, SECONDS(5)));
+		assert_true(world_until(w, world_is_up, SECONDS(2)));
+		assert_int_equal(lane_of(w), LANE_NATT);
+		assert_true(world_pings_pass(w, 5));
+		world_at(w, 0, DO_RENEW, 0); /* it is remembered */
+		world_run(w, 1);
+		assert_true(world_until(w, world_is_up, SECONDS(5)));
+		assert_int_equal(w->attempts, planes[i].raw_esp ? 3 : 2);
+		world_disconnect(w);
+		world_free(w);
+	}
+}
+
+/* Who says that he must not encapsulate is told what is wrong. */
+static void without_encapsulation_it_has_its_name(void **state)
+{
+	struct world_conf conf;
+
+	(void)state;
+	world_defaults(&conf, 4);
+	conf.drops_raw = true;
+	conf.client.stack.ike.encap = IKE_ENCAP_OFF;
+	struct world *w = start(&planes[1], &conf);
+	assert_true(world_until(w, world_has_ended, SECONDS(6)));
+	assert_int_equal(w->end.id, REASON_ESP_NO_RETURN);
+	world_free(w);
+}
+
+static void a_kernel_that_does_not_answer_is_not_waited_for(void **state)
+{
+	static const enum world_reply replies[] = {REPLY_NO, REPLY_NEVER};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct world_conf conf;
+
+		world_defaults(&conf, 5);
+		conf.answers[ASK_HANDOVER].reply = replies[i];
+		struct world *w = start(&planes[PLANES - 1], &conf);
+		assert_true(world_until(w, world_is_up, SECONDS(10)));
+		assert_false(kernel_has_session(w->kernel));
+		assert_true(world_pings_pass(w, 5));
+		world_disconnect(w);
+		world_free(w);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_plane_connects_at_the_same_millisecond),
+		cmocka_unit_test(no_plane_loses_a_ping_in_a_renewal),
+		cmocka_unit_test(a_way_that_drops_protocol_50_is_known_within_5_s_and_left),
+		cmocka_unit_test(without_encapsulation_it_has_its_name),
+		cmocka_unit_test(a_kernel_that_does_not_answer_is_not_waited_for),
+	};
+
+	sim_host_open(&host);
+	int failed = cmocka_run_group_tests(tests, NULL, NULL);
+	sim_host_close(&host);
+	return failed;
+}
