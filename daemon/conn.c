@@ -37,6 +37,7 @@ struct conn {
 	size_t n_ips, next_ip;
 	unsigned attempts, reconnects, hearsay[2];
 	bool was_up, linked, sockets, renewing;
+	bool no_kernel;   /* its ESP refused what it had promised */
 	bool encapsulate; /* protocol 50 came to nothing: UDP from now on */
 	struct reason last;
 	struct reason ending; /* what ENDED will say, while closing */
@@ -208,6 +209,26 @@ static bool try_encapsulated(struct conn *c, const struct reason *why)
 	return c->encapsulate;
 }
 
+static bool try_without_kernel(struct conn *c, const struct reason *why)
+{
+	if (why->id != REASON_ESP_PLANE || c->no_kernel || !c->stack_conf.esp)
+		return false;
+	c->no_kernel = true;
+	return true;
+}
+
+/* What this attempt was about is known; the next one to the same address does without. */
+static bool try_otherwise(struct conn *c, const struct reason *why)
+{
+	const char *how = try_encapsulated(c, why)     ? "ESP in UDP"
+			  : try_without_kernel(c, why) ? "ESP without the kernel"
+						       : NULL;
+
+	if (how)
+		log_warn(c->env->log, "conn", "from now on: %s", how);
+	return how;
+}
+
 static void open_sockets(struct conn *c, msec now)
 {
 	struct conn_event *ev;
@@ -216,6 +237,7 @@ static void open_sockets(struct conn *c, msec now)
 	ev = ask(c, CONN_EV_WANT_SOCKETS, now);
 	ev->remote = c->ips[c->next_ip++];
 	ev->ephemeral = c->conf->ephemeral_ports;
+	ev->no_kernel = c->no_kernel;
 }
 
 /* Does no other attempt help? What OpenSSL could do before, it will do again: then it lacked memory. */
@@ -235,9 +257,7 @@ static void attempt_failed(struct conn *c, const struct reason *why, msec now, s
 	c->last = *why;
 	if (c->stack)
 		stack_abandon(c->stack, now, out);
-	if (try_encapsulated(c, why)) {
-		log_warn(c->env->log, "conn",
-			"nothing comes back by protocol 50: ESP in UDP from now on");
+	if (try_otherwise(c, why)) {
 		drop_stack(c);
 		c->next_ip--; /* the same */
 		open_sockets(c, now);

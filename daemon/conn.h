@@ -64,6 +64,7 @@ struct conn_event {
 	uint32_t id;
 	struct ip remote; /* WANT_SOCKETS */
 	bool ephemeral;   /* WANT_SOCKETS: do not try 500 and 4500 */
+	bool no_kernel;   /* WANT_SOCKETS: the kernel's ESP has failed before */
 	bool hold;        /* DROP_LINK */
 	enum stack_step step;
 	msec took;

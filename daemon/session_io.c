@@ -235,16 +235,17 @@ static bool open_all(struct session *s, bool kernel, const struct conn_event *ev
 int io_open_sockets(
 	struct session *s, const struct conn_event *ev, struct conn_sockets *to, struct reason *why)
 {
-	if (plane_wants_kernel(s)) {
+	bool may_do_without =
+		s->conf->data_plane == CONF_PLANE_AUTO || s->conf->data_plane == CONF_PLANE_USER;
+
+	if (plane_wants_kernel(s, ev->no_kernel)) {
 		if (open_all(s, true, ev, to, why))
 			return 0;
-		if (s->conf->data_plane != CONF_PLANE_AUTO)
-			return -1;
 		snprintf(
 			s->plane_note, sizeof(s->plane_note), "%.*s", PLANE_WHY - 1, why->evidence);
 		log_warn(&s->log, "esp", "not by the kernel: %s", s->plane_note);
-	} else if (s->conf->data_plane == CONF_PLANE_MIXED ||
-		   s->conf->data_plane == CONF_PLANE_KERNEL) {
+	}
+	if (!may_do_without) {
 		reason_set(why, REASON_ESP_PLANE, "%s", s->plane_note);
 		return -1;
 	}

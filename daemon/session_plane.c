@@ -8,13 +8,18 @@
 
 /* The kernel's ESP as the data plane of a connection. */
 
-bool plane_wants_kernel(struct session *s)
+bool plane_wants_kernel(struct session *s, bool failed_before)
 {
 	const struct conf *c = s->conf;
 
 	*s->plane_note = 0;
 	if (c->data_plane == CONF_PLANE_USER)
 		return false;
+	if (failed_before) {
+		snprintf(s->plane_note, sizeof(s->plane_note),
+			"the kernel refused an SA like one it had taken");
+		return false;
+	}
 	return plane_probe(s->host->planes, &c->proposals, s->plane_note);
 }
 

@@ -87,7 +87,7 @@ void io_unwatch_tun(struct session *s);
 void io_send(struct session *s, struct io *out);
 
 /* session_plane.c: may this attempt use the kernel's ESP? Not: the note says why. */
-bool plane_wants_kernel(struct session *s);
+bool plane_wants_kernel(struct session *s, bool failed_before);
 /* SAs, policies and the flow of protocol 50, for that gateway; false with *why filled. */
 bool plane_open(struct session *s, const struct ip *remote, struct reason *why);
 void plane_close(struct session *s);

@@ -1,5 +1,6 @@
 #include "tests/sim/kernel.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include "esp/esp_plane.h"
@@ -10,6 +11,7 @@ struct kernel {
 	struct esp plane; /* what the stack sees; first */
 	struct esp *sas;  /* NULL: no attempt is under way */
 	msec last_in;
+	bool refuses;
 	struct l2tp_status session; /* up: the kernel has it */
 };
 
@@ -22,6 +24,8 @@ static struct esp *sas(const struct esp *plane)
 
 static int plane_install(struct esp *esp, const struct sa_pair *pair, msec now)
 {
+	if (((const struct kernel *)esp)->refuses)
+		return -ENOBUFS;
 	return esp_install(sas(esp), pair, now);
 }
 
@@ -138,21 +142,24 @@ void kernel_take_session(struct kernel *k, const struct l2tp_status *ids)
 	k->session = *ids;
 }
 
+void kernel_refuse(struct kernel *k)
+{
+	k->refuses = true;
+}
+
 bool kernel_has_session(const struct kernel *k)
 {
 	return k->session.up;
 }
 
-/* One L2TP message; without its socket or its SA it is gone. */
+/* One L2TP message. */
 static void seal(struct kernel *k, struct pkt *p, msec now, struct pktq *down)
 {
 	struct pktq one = {0};
 	struct io io = {0};
 
 	pktq_put(&one, p);
-	if (k->sas)
-		esp_send(k->sas, &one, now, &io);
-	pktq_free(&one);
+	esp_send(k->sas, &one, now, &io);
 	pktq_join(down, &io.down);
 }
 
@@ -170,6 +177,8 @@ void kernel_send(struct kernel *k, struct pktq *down, msec now)
 {
 	struct pktq sent = {0};
 
+	if (!k->sas)
+		return;
 	for (struct pkt *p = pktq_take(down); p; p = pktq_take(down)) {
 		if (p->lane == LANE_L2TP)
 			seal(k, p, now, &sent);
@@ -220,6 +229,8 @@ void kernel_recv(struct kernel *k, struct pktq *in, struct pktq *ip, msec now)
 {
 	struct pktq left = {0};
 
+	if (!k->sas)
+		return;
 	for (struct pkt *p = pktq_take(in); p; p = pktq_take(in)) {
 		struct pktq one = {0};
 		struct io io = {0};
@@ -231,9 +242,7 @@ void kernel_recv(struct kernel *k, struct pktq *in, struct pktq *ip, msec now)
 			continue;
 		}
 		pktq_put(&one, p);
-		if (k->sas)
-			esp_recv(k->sas, &one, now, &io);
-		pktq_free(&one);
+		esp_recv(k->sas, &one, now, &io);
 		for (p = pktq_take(&io.up); p; p = pktq_take(&io.up))
 			deliver(k, p, &left, ip);
 	}

@@ -22,7 +22,11 @@ void kernel_close(struct kernel *k);
 void kernel_take_session(struct kernel *k, const struct l2tp_status *ids);
 bool kernel_has_session(const struct kernel *k);
 
-/* What the sockets send: L2TP and frames become ESP. */
+/* It takes no SA any more. */
+void kernel_refuse(struct kernel *k);
+
+/* What the sockets send: L2TP and frames become ESP. Without a plane nothing is touched, here and
+ * below. */
 void kernel_send(struct kernel *k, struct pktq *down, msec now);
 /* What comes for them: ESP becomes L2TP, frames, or IP for the users; or is gone. */
 void kernel_recv(struct kernel *k, struct pktq *in, struct pktq *ip, msec now);

@@ -159,6 +159,24 @@ static void a_kernel_that_does_not_answer_is_not_waited_for(void **state)
 	}
 }
 
+static void a_kernel_that_refuses_an_sa_is_left(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < PLANES; i++) {
+		struct world_conf conf;
+
+		world_defaults(&conf, 6);
+		struct world *w = start(&planes[i], &conf);
+		kernel_refuse(w->kernel);
+		assert_true(world_until(w, world_is_up, SECONDS(2)));
+		assert_int_equal(w->attempts, planes[i].kernel_esp ? 2 : 1);
+		assert_int_equal(w->no_kernel, planes[i].kernel_esp);
+		assert_true(world_pings_pass(w, 5));
+		world_disconnect(w);
+		world_free(w);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -167,6 +185,7 @@ int main(void)
 		cmocka_unit_test(a_way_that_drops_protocol_50_is_known_within_5_s_and_left),
 		cmocka_unit_test(without_encapsulation_it_has_its_name),
 		cmocka_unit_test(a_kernel_that_does_not_answer_is_not_waited_for),
+		cmocka_unit_test(a_kernel_that_refuses_an_sa_is_left),
 	};
 
 	sim_host_open(&host);

@@ -220,9 +220,9 @@ static void answer_sockets(struct world *w, uint32_t id, bool yes, struct io *ou
 		sockets.remote[lane] = (struct addr){w->remote, port};
 	}
 	w->sockets = yes;
-	if (w->conf.kernel_esp && yes)
+	if (w->conf.kernel_esp && yes && !w->no_kernel)
 		sockets.esp = kernel_open(w->kernel, &w->client_env);
-	sockets.handover = w->conf.kernel_session;
+	sockets.handover = w->conf.kernel_session && sockets.esp;
 	sockets.raw_esp = w->conf.raw_esp;
 	conn_opened(w->conn, id, yes ? &sockets : NULL, &no, world_now(w), out);
 }
@@ -344,6 +344,7 @@ static void take_event(struct world *w, const struct conn_event *ev, struct io *
 		break;
 	case CONN_EV_WANT_SOCKETS:
 		attempt_begins(w, &ev->remote);
+		w->no_kernel = ev->no_kernel;
 		asked(w, ASK_SOCKETS, ev->id, out);
 		break;
 	case CONN_EV_WANT_SECRET:
@@ -504,8 +505,7 @@ static void arrived(struct world *w, struct sim_item *item)
 	}
 	pktq_put(&in, item->pkt);
 	if (item->to == SIM_CLIENT) {
-		if (w->conf.kernel_esp)
-			kernel_recv(w->kernel, &in, &out.up, now);
+		kernel_recv(w->kernel, &in, &out.up, now);
 		world_client_host(w, &out.up);
 		conn_recv(w->conn, &in, now, &out);
 		world_from_client(w, &out);

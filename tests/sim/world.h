@@ -101,7 +101,7 @@ struct world {
 
 	/* the client's host */
 	struct addr local[LANES];
-	bool sockets, up, ended, asked_to_end, asleep;
+	bool sockets, up, ended, asked_to_end, asleep, no_kernel;
 	struct ip remote, address;
 	uint32_t open_id[QUESTIONS];
 	struct reason end;

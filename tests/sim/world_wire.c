@@ -176,8 +176,7 @@ static void enters(struct world *w, enum sim_end towards, const struct pkt *p)
 
 void world_send_client(struct world *w, struct io *out)
 {
-	if (w->conf.kernel_esp)
-		kernel_send(w->kernel, &out->down, world_now(w));
+	kernel_send(w->kernel, &out->down, world_now(w));
 	for (struct pkt *p = pktq_take(&out->down); p; p = pktq_take(&out->down)) {
 		struct addr to = {w->remote, p->lane == LANE_IKE ? 500 : 4500};
 
