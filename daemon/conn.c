@@ -1,49 +1,15 @@
-#include "daemon/conn.h"
+#include "daemon/conn_priv.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
-#include "base/secret.h"
 
 enum {
-	EVENTS_MAX = 32,
-	BACKOFF_FIRST = 1000, /* ms before the second attempt, doubling */
-	BACKOFF_MOST = 30000,
-	HEARSAY_ENOUGH = 5,        /* ICMP errors: as many copies of our message went unanswered */
-	QUESTION_PATIENCE = 30000, /* ms for the owner's own answers */
-	SLEPT = 10000,             /* ms: a tick so late means that the machine was asleep */
-	WAKE_PATIENCE = 2200,      /* ms for the first answer then: LCP asks at 0 and 2000 */
-};
-
-struct conn {
-	const struct conn_conf *conf;
-	const struct env *env;
-	struct stack_conf stack_conf; /* of the present attempt */
-	struct stack *stack;
-	struct secret typed; /* a password somebody typed: lives until the end */
-	bool typed_used;     /* in this attempt already: the server refused it */
-
-	enum conn_state state;
-	msec since, attempt_began, step_began, due;
-	msec fell_asleep, woke; /* 0: not just now; else an answer is due */
-	uint32_t question;      /* the open one's id, 0 = none */
-	uint32_t last_id;
-	uint32_t handover_id;
-	uint32_t secret_id; /* the stack's id of an open WANT_SECRET */
-	struct ip ips[CONN_ADDRESSES_MAX];
-	size_t n_ips, next_ip;
-	unsigned attempts, reconnects, hearsay[2];
-	bool was_up, linked, sockets, renewing;
-	bool no_kernel;   /* its ESP refused what it had promised */
-	bool encapsulate; /* protocol 50 came to nothing: UDP from now on */
-	struct reason last;
-	struct reason ending; /* what ENDED will say, while closing */
-
-	struct conn_event events[EVENTS_MAX];
-	unsigned first, count;
+	HEARSAY_ENOUGH = 5,   /* ICMP errors: as many copies of our message went unanswered */
+	SLEPT = 10000,        /* ms: a tick so late means that the machine was asleep */
+	WAKE_PATIENCE = 2200, /* ms for the first answer then: LCP asks at 0 and 2000 */
 };
 
 static const char *const state_names[CONN_STATES] = {
@@ -62,19 +28,7 @@ const char *conn_state_name(enum conn_state state)
 	return state_names[state];
 }
 
-/* ---- events and states ---- */
-
-static struct conn_event *post(struct conn *c, enum conn_event_kind kind)
-{
-	struct conn_event *ev;
-
-	/* An owner that does not drain loses the middle, not the end. */
-	if (c->count < EVENTS_MAX)
-		c->count++;
-	ev = &c->events[(c->first + c->count - 1) % EVENTS_MAX];
-	*ev = (struct conn_event){.kind = kind};
-	return ev;
-}
+/* ---- news ---- */
 
 /* A question that later news of the same call have overtaken. */
 static bool is_stale(const struct conn *c, const struct conn_event *ev)
@@ -105,192 +59,17 @@ bool conn_next_event(struct conn *c, struct conn_event *ev)
 		if (c->count == 0)
 			return false;
 		*ev = c->events[c->first];
-		c->first = (c->first + 1) % EVENTS_MAX;
+		c->first = (c->first + 1) % CONN_EVENTS_MAX;
 		c->count--;
 	} while (is_stale(c, ev));
 	return true;
-}
-
-static void enter(struct conn *c, enum conn_state state, msec now)
-{
-	log_debug(c->env->log, "conn", "%s > %s", state_names[c->state], state_names[state]);
-	c->state = state;
-	c->since = now;
-	c->due = MSEC_NEVER;
-	c->question = 0;
-	c->woke = 0;
-}
-
-static struct conn_event *ask(struct conn *c, enum conn_event_kind kind, msec now)
-{
-	struct conn_event *ev = post(c, kind);
-
-	ev->id = c->question = ++c->last_id;
-	c->due = now + QUESTION_PATIENCE;
-	return ev;
-}
-
-/* ---- the end of an attempt ---- */
-
-static void drop_stack(struct conn *c)
-{
-	stack_free(c->stack);
-	c->stack = NULL;
-	c->secret_id = c->handover_id = 0;
-	if (c->sockets)
-		post(c, CONN_EV_CLOSE_SOCKETS);
-	c->sockets = false;
-}
-
-static void end(struct conn *c, const struct reason *why, msec now)
-{
-	drop_stack(c);
-	if (c->linked || c->was_up)
-		post(c, CONN_EV_DROP_LINK);
-	c->linked = c->was_up = c->renewing = false;
-	secret_clear(&c->typed);
-	enter(c, CONN_IDLE, now);
-	post(c, CONN_EV_ENDED)->reason = *why;
-}
-
-static void resolve(struct conn *c, msec now)
-{
-	c->attempts++;
-	c->attempt_began = c->step_began = now;
-	c->typed_used = false;
-	enter(c, CONN_RESOLVING, now);
-	ask(c, CONN_EV_WANT_ADDRESSES, now);
-}
-
-static msec backoff(const struct conn *c)
-{
-	unsigned doublings = c->attempts > 1 ? c->attempts - 1 : 0;
-	msec wait = (msec)BACKOFF_FIRST << (doublings < 5 ? doublings : 5);
-
-	wait = msec_min(wait, BACKOFF_MOST);
-	return wait - wait / 10 + env_random_u32(c->env) % (wait / 5);
-}
-
-static void wait_and_retry(struct conn *c, const struct reason *why, msec now)
-{
-	msec wait = c->woke ? 0 : backoff(c); /* somebody has just opened the lid */
-	struct conn_event *ev;
-
-	drop_stack(c);
-	if (c->linked) {
-		post(c, CONN_EV_DROP_LINK)->hold = true;
-		c->linked = false;
-	}
-	enter(c, CONN_WAITING, now);
-	c->due = now + wait;
-	ev = post(c, CONN_EV_RETRY);
-	ev->reason = *why;
-	ev->took = wait;
-}
-
-/* Nobody was there at this address: the name may have another. */
-static bool try_next_address(const struct conn *c, const struct reason *why)
-{
-	return c->next_ip < c->n_ips /* check: next-address */ && !c->linked &&
-	       (why->id == REASON_IKE_TIMEOUT || why->id == REASON_IKE_PORT_CLOSED ||
-		       why->id == REASON_NET_UNREACHABLE);
-}
-
-/* IKE is there and protocol 50 is not. */
-static bool try_encapsulated(struct conn *c, const struct reason *why)
-{
-	struct stack_status st;
-
-	if (why->id != REASON_ESP_NO_RETURN || c->encapsulate || !c->stack ||
-		c->conf->stack.ike.encap != IKE_ENCAP_AUTO)
-		return false;
-	stack_get_status(c->stack, &st);
-	c->encapsulate = st.lane == LANE_RAW;
-	return c->encapsulate;
-}
-
-static bool try_without_kernel(struct conn *c, const struct reason *why)
-{
-	if (why->id != REASON_ESP_PLANE || c->no_kernel || !c->stack_conf.esp)
-		return false;
-	c->no_kernel = true;
-	return true;
-}
-
-/* What this attempt was about is known; the next one to the same address does without. */
-static bool try_otherwise(struct conn *c, const struct reason *why)
-{
-	const char *how = try_encapsulated(c, why)     ? "ESP in UDP"
-			  : try_without_kernel(c, why) ? "ESP without the kernel"
-						       : NULL;
-
-	if (how)
-		log_warn(c->env->log, "conn", "from now on: %s", how);
-	return how;
-}
-
-static void open_sockets(struct conn *c, msec now)
-{
-	struct conn_event *ev;
-
-	enter(c, CONN_OPENING, now);
-	ev = ask(c, CONN_EV_WANT_SOCKETS, now);
-	ev->remote = c->ips[c->next_ip++];
-	ev->ephemeral = c->conf->ephemeral_ports;
-	ev->no_kernel = c->no_kernel;
-}
-
-/* Does no other attempt help? What OpenSSL could do before, it will do again: then it lacked memory. */
-static bool is_hopeless(const struct conn *c, const struct reason_row *row)
-{
-	return row->final /* check: final-reason */ &&
-	       !(c->was_up /* check: crypto-once-up */ &&
-		       row == reason_row(REASON_LOCAL_CRYPTO) /* check: crypto-alone */);
-}
-
-/* Every failure passes here once. */
-static void attempt_failed(struct conn *c, const struct reason *why, msec now, struct io *out)
-{
-	const struct reason_row *row = reason_row(why->id);
-
-	log_error(c->env->log, "conn", "%s: %s (%s)", row->id, row->sentence, why->evidence);
-	c->last = *why;
-	if (c->stack)
-		stack_abandon(c->stack, now, out);
-	if (try_otherwise(c, why)) {
-		drop_stack(c);
-		c->next_ip--; /* the same */
-		open_sockets(c, now);
-		return;
-	}
-	if (try_next_address(c, why)) {
-		drop_stack(c);
-		open_sockets(c, now);
-		return;
-	}
-	if (!is_hopeless(c, row) && (c->was_up ? c->conf->reconnect : c->conf->keep_trying))
-		wait_and_retry(c, why, now);
-	else
-		end(c, why, now);
-}
-
-[[gnu::format(printf, 5, 6)]] static void failed_for(
-	struct conn *c, enum reason_id id, msec now, struct io *out, const char *fmt, ...)
-{
-	struct reason why = {.id = id};
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(why.evidence, sizeof(why.evidence), fmt, args);
-	va_end(args);
-	attempt_failed(c, &why, now, out);
 }
 
 /* ---- the stack's news ---- */
 
 static void step_done(struct conn *c, const struct stack_event *from, msec now)
 {
-	struct conn_event *ev = post(c, CONN_EV_STEP);
+	struct conn_event *ev = conn_post(c, CONN_EV_STEP);
 
 	ev->step = from->step;
 	ev->took = now - c->step_began;
@@ -308,13 +87,13 @@ static void want_secret(struct conn *c, uint32_t stack_id, msec now, struct io *
 		return;
 	}
 	c->secret_id = stack_id;
-	post(c, CONN_EV_WANT_SECRET)->id = stack_id;
+	conn_post(c, CONN_EV_WANT_SECRET)->id = stack_id;
 }
 
 static void stack_up(struct conn *c, msec now)
 {
-	enter(c, CONN_LINKING, now);
-	ask(c, CONN_EV_WANT_LINK, now);
+	conn_enter(c, CONN_LINKING, now);
+	conn_ask(c, CONN_EV_WANT_LINK, now);
 }
 
 /* The server opens PPP anew: what follows is measured from here. */
@@ -323,7 +102,7 @@ static void stack_down(struct conn *c, msec now)
 	if (c->state != CONN_UP && c->state != CONN_LINKING)
 		return;
 	c->attempt_began = c->step_began = now;
-	enter(c, CONN_CONNECTING, now);
+	conn_enter(c, CONN_CONNECTING, now);
 }
 
 static void stack_closed(struct conn *c, msec now)
@@ -331,16 +110,16 @@ static void stack_closed(struct conn *c, msec now)
 	struct reason why = c->ending;
 
 	if (!c->renewing) {
-		end(c, &why, now);
+		conn_end(c, &why, now);
 		return;
 	}
 	c->renewing = false;
-	drop_stack(c);
+	conn_drop_stack(c);
 	if (c->linked)
-		post(c, CONN_EV_DROP_LINK)->hold = true;
+		conn_post(c, CONN_EV_DROP_LINK)->hold = true;
 	c->linked = false;
 	c->attempts = 0;
-	resolve(c, now);
+	conn_resolve(c, now);
 }
 
 static void pump(struct conn *c, msec now, struct io *out)
@@ -357,7 +136,7 @@ static void pump(struct conn *c, msec now, struct io *out)
 			break;
 		case STACK_EV_WANT_HANDOVER:
 			c->handover_id = ++c->last_id;
-			post(c, CONN_EV_WANT_HANDOVER)->id = c->handover_id;
+			conn_post(c, CONN_EV_WANT_HANDOVER)->id = c->handover_id;
 			break;
 		case STACK_EV_UP:
 			stack_up(c, now);
@@ -372,7 +151,7 @@ static void pump(struct conn *c, msec now, struct io *out)
 			if (c->state == CONN_CLOSING)
 				stack_closed(c, now);
 			else
-				attempt_failed(c, &ev.reason, now, out);
+				conn_attempt_failed(c, &ev.reason, now, out);
 			break;
 		}
 	}
@@ -409,7 +188,7 @@ void conn_open(struct conn *c, msec now, struct io *out)
 		return;
 	c->attempts = c->reconnects = 0;
 	c->last = (struct reason){0};
-	resolve(c, now);
+	conn_resolve(c, now);
 }
 
 void conn_close(struct conn *c, enum reason_id why, msec now, struct io *out)
@@ -421,10 +200,10 @@ void conn_close(struct conn *c, enum reason_id why, msec now, struct io *out)
 	if (c->state == CONN_CLOSING)
 		return;
 	if (!c->stack) {
-		end(c, &c->ending, now);
+		conn_end(c, &c->ending, now);
 		return;
 	}
-	enter(c, CONN_CLOSING, now);
+	conn_enter(c, CONN_CLOSING, now);
 	stack_close(c->stack, now, out);
 	pump(c, now, out);
 }
@@ -437,7 +216,7 @@ void conn_renew(struct conn *c, msec now, struct io *out)
 		return;
 	case CONN_WAITING:
 		c->attempts = 0;
-		resolve(c, now);
+		conn_resolve(c, now);
 		return;
 	case CONN_CLOSING:
 	case CONN_RESOLVING:
@@ -446,7 +225,7 @@ void conn_renew(struct conn *c, msec now, struct io *out)
 	case CONN_CONNECTING:
 	case CONN_LINKING:
 	case CONN_UP:
-		enter(c, CONN_CLOSING, now);
+		conn_enter(c, CONN_CLOSING, now);
 		c->renewing = true;
 		c->ending = (struct reason){0};
 		stack_close(c->stack, now, out);
@@ -483,10 +262,10 @@ void conn_resolved(struct conn *c, uint32_t id, const struct ip *ips, size_t n, 
 	}
 	c->next_ip = 0;
 	if (c->n_ips == 0) {
-		failed_for(c, REASON_NET_DNS, now, out, "%s", why ? why : c->conf->gateway);
+		conn_failed_for(c, REASON_NET_DNS, now, out, "%s", why ? why : c->conf->gateway);
 		return;
 	}
-	open_sockets(c, now);
+	conn_ask_sockets(c, now);
 }
 
 void conn_opened(struct conn *c, uint32_t id, const struct conn_sockets *sockets,
@@ -495,7 +274,7 @@ void conn_opened(struct conn *c, uint32_t id, const struct conn_sockets *sockets
 	if (!is_open(c, id, CONN_OPENING))
 		return;
 	if (!sockets) {
-		attempt_failed(c, why, now, out);
+		conn_attempt_failed(c, why, now, out);
 		return;
 	}
 	c->sockets = true;
@@ -515,10 +294,11 @@ void conn_opened(struct conn *c, uint32_t id, const struct conn_sockets *sockets
 	c->stack_conf.ike.initial_contact &= !c->was_up; /* check: reconnect-contact */
 	c->stack = stack_new(&c->stack_conf, c->env);
 	if (!c->stack) {
-		failed_for(c, REASON_LOCAL_CRYPTO, now, out, "the protocols could not be set up");
+		conn_failed_for(
+			c, REASON_LOCAL_CRYPTO, now, out, "the protocols could not be set up");
 		return;
 	}
-	enter(c, CONN_CONNECTING, now);
+	conn_enter(c, CONN_CONNECTING, now);
 	stack_open(c->stack, now, out);
 	pump(c, now, out);
 }
@@ -529,12 +309,12 @@ void conn_secret(struct conn *c, uint32_t id, const struct answer *answer, msec 
 		return;
 	c->secret_id = 0;
 	if (!answer->yes) {
-		failed_for(
+		conn_failed_for(
 			c, REASON_PASSWORD_NEEDED, now, out, "%s", answer->why ? answer->why : "");
 		return;
 	}
 	if (!secret_set(&c->typed, answer->secret)) {
-		failed_for(c, REASON_LOCAL_NO_MEMORY, now, out, "password");
+		conn_failed_for(c, REASON_LOCAL_NO_MEMORY, now, out, "password");
 		return;
 	}
 	c->typed_used = true;
@@ -559,15 +339,15 @@ void conn_linked(struct conn *c, uint32_t id, const struct reason *why, msec now
 
 	c->linked = true; /* also when it failed half way: DROP_LINK undoes what there is */
 	if (why) {
-		attempt_failed(c, why, now, out);
+		conn_attempt_failed(c, why, now, out);
 		return;
 	}
 	if (c->was_up && !again)
 		c->reconnects++;
 	c->was_up = true;
 	c->attempts = 0;
-	enter(c, CONN_UP, now);
-	post(c, CONN_EV_UP)->took = now - c->attempt_began;
+	conn_enter(c, CONN_UP, now);
+	conn_post(c, CONN_EV_UP)->took = now - c->attempt_began;
 }
 
 void conn_net_error(struct conn *c, enum conn_net_error error, msec now, struct io *out)
@@ -582,10 +362,10 @@ void conn_net_error(struct conn *c, enum conn_net_error error, msec now, struct 
 		++c->hearsay[error] < HEARSAY_ENOUGH /* check: hearsay-enough */)
 		return;
 	if (error == CONN_PORT_CLOSED)
-		failed_for(c, REASON_IKE_PORT_CLOSED, now, out,
+		conn_failed_for(c, REASON_IKE_PORT_CLOSED, now, out,
 			"%u ICMP port unreachable, no answer", c->hearsay[error]);
 	else
-		failed_for(c, REASON_NET_UNREACHABLE, now, out,
+		conn_failed_for(c, REASON_NET_UNREACHABLE, now, out,
 			"%u ICMP host or network unreachable, no answer", c->hearsay[error]);
 }
 
@@ -620,7 +400,8 @@ static void question_overdue(struct conn *c, msec now, struct io *out)
 		[CONN_LINKING] = REASON_LOCAL_ROUTES,
 	};
 
-	failed_for(c, reasons[c->state], now, out, "no result in %u s", QUESTION_PATIENCE / 1000);
+	conn_failed_for(
+		c, reasons[c->state], now, out, "no result in %u s", CONN_QUESTION_PATIENCE / 1000);
 }
 
 /* Everything that waits for a sign of life is overdue now and asks in this tick. A gateway that has
@@ -643,7 +424,7 @@ static void wake_overdue(struct conn *c, msec now, struct io *out)
 	if (stack_heard(c->stack) >= c->woke)
 		c->woke = 0;
 	else
-		failed_for(c, REASON_LINK_LOST, now, out,
+		conn_failed_for(c, REASON_LINK_LOST, now, out,
 			"no answer in %llu ms after the machine had slept for %llu s",
 			(unsigned long long)(now - c->woke),
 			(unsigned long long)((c->woke - c->fell_asleep) / SECONDS(1)));
@@ -653,7 +434,7 @@ static void overdue(struct conn *c, msec now, struct io *out)
 {
 	c->due = MSEC_NEVER;
 	if (c->state == CONN_WAITING)
-		resolve(c, now);
+		conn_resolve(c, now);
 	else if (c->state == CONN_UP)
 		wake_overdue(c, now, out);
 	else
