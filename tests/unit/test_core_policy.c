@@ -14,6 +14,7 @@ struct stack {
 
 static struct stack the_stack;
 static unsigned given;      /* passwords */
+static unsigned handed;     /* sessions */
 static bool first_contact;  /* as the last stack was told */
 static bool is_established; /* IKE */
 
@@ -97,7 +98,8 @@ void stack_get_status(const struct stack *s, struct stack_status *status)
 
 void stack_handed(struct stack *s, bool yes, msec now, struct io *out)
 {
-	(void)s, (void)yes, (void)now, (void)out;
+	(void)s, (void)now, (void)out;
+	handed += yes;
 }
 
 bool stack_get_sa(const struct stack *s, unsigned i, struct esp_sa_status *status)
@@ -113,7 +115,7 @@ struct fixture {
 	struct conn *conn;
 	struct io out;
 	unsigned prompts;
-	uint32_t prompt;
+	uint32_t prompt, handover;
 };
 
 static const msec now = 1000;
@@ -132,6 +134,8 @@ static void attend(struct fixture *f)
 			conn_opened(f->conn, ev.id, &sockets, NULL, now, &f->out);
 		if (ev.kind == CONN_EV_WANT_LINK)
 			conn_linked(f->conn, ev.id, NULL, now, &f->out);
+		if (ev.kind == CONN_EV_WANT_HANDOVER)
+			f->handover = ev.id;
 		if (ev.kind == CONN_EV_WANT_SECRET) {
 			f->prompts++;
 			f->prompt = ev.id;
@@ -146,7 +150,7 @@ static struct fixture begun(void)
 	struct fixture f = {.env = test_env_new(5)};
 
 	conf.stack.ike.initial_contact = true;
-	given = 0;
+	given = handed = 0;
 	is_established = false;
 	f.conn = conn_new(&conf, f.env);
 	assert_non_null(f.conn);
@@ -192,6 +196,26 @@ static void a_typed_password_that_was_refused_is_not_tried_again(void **state)
 	news(&f, (struct stack_event){.kind = STACK_EV_WANT_SECRET, .id = 2});
 	assert_int_equal(given, 1);
 	assert_int_equal(f.prompts, 2);
+	end(&f);
+}
+
+/* A kernel's late answer to an attempt before must not divert the frames of this one. */
+static void an_answer_about_a_session_counts_for_its_question(void **state)
+{
+	(void)state;
+	struct fixture f = begun();
+
+	conn_handed(f.conn, 0, true, now, &f.out);
+	assert_int_equal(handed, 0);
+	news(&f, (struct stack_event){.kind = STACK_EV_WANT_HANDOVER});
+	assert_int_not_equal(f.handover, 0);
+	conn_handed(f.conn, f.handover + 1, true, now, &f.out);
+	conn_handed(f.conn, 0, true, now, &f.out);
+	assert_int_equal(handed, 0);
+	conn_handed(f.conn, f.handover, true, now, &f.out);
+	assert_int_equal(handed, 1);
+	conn_handed(f.conn, f.handover, true, now, &f.out);
+	assert_int_equal(handed, 1);
 	end(&f);
 }
 
@@ -246,6 +270,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_typed_password_that_was_refused_is_not_tried_again),
+		cmocka_unit_test(an_answer_about_a_session_counts_for_its_question),
 		cmocka_unit_test(what_icmp_says_of_a_server_that_answers_is_not_believed),
 		cmocka_unit_test(a_reconnect_is_no_first_contact),
 		cmocka_unit_test(what_openssl_could_never_do_is_not_tried_again),
