@@ -253,10 +253,15 @@ static void lose(struct xfrm *x, uint32_t spi, enum esp_event_kind kind)
 	for (unsigned i = 0; i < x->n; i++) {
 		struct kernel_pair *k = x->at[i];
 
-		if (spi == 0 || k->pair.in.spi == spi ||
-			(k->out == OUT_ADDED && k->pair.out.spi == spi))
+		if (k->pair.in.spi == spi || (k->out == OUT_ADDED && k->pair.out.spi == spi))
 			raise_event(k, kind);
 	}
+}
+
+static void lose_all(struct xfrm *x)
+{
+	for (unsigned i = 0; i < x->n; i++)
+		raise_event(x->at[i], ESP_EV_LOST);
 }
 
 static bool is_block(const struct xfrm *x, const struct nlmsghdr *h)
@@ -278,20 +283,29 @@ static int put_block(struct xfrm *x)
 	return 0;
 }
 
+/* The SPI of an SA that was removed or has expired; 0 of anything else. */
+static uint32_t spi_of(const struct nlmsghdr *h)
+{
+	const uint8_t *body = NLMSG_DATA(h);
+	size_t at = h->nlmsg_type == XFRM_MSG_DELSA
+			    ? offsetof(struct xfrm_usersa_id, spi)
+			    : offsetof(struct xfrm_user_expire, state.id.spi);
+
+	return h->nlmsg_len >= NLMSG_LENGTH(at + 4) ? get_u32(body + at) : 0;
+}
+
 static void on_news(void *ctx, const struct nlmsghdr *h)
 {
 	struct xfrm *x = ctx;
-	const struct xfrm_user_expire *expire = NLMSG_DATA(h);
-	const struct xfrm_usersa_id *id = NLMSG_DATA(h);
 
-	if (h->nlmsg_pid == x->sock.port)
+	if (h->nlmsg_pid == x->sock.port) /* check: xfrm-echo */
 		return;
 	if (h->nlmsg_type == XFRM_MSG_FLUSHSA)
-		lose(x, 0, ESP_EV_LOST);
-	else if (h->nlmsg_type == XFRM_MSG_DELSA && h->nlmsg_len >= NLMSG_LENGTH(sizeof(*id)))
-		lose(x, get_u32((const uint8_t *)&id->spi), ESP_EV_LOST);
-	else if (h->nlmsg_type == XFRM_MSG_EXPIRE && h->nlmsg_len >= NLMSG_LENGTH(sizeof(*expire)))
-		lose(x, get_u32((const uint8_t *)&expire->state.id.spi), ESP_EV_EXHAUSTED);
+		lose_all(x);
+	else if (h->nlmsg_type == XFRM_MSG_DELSA)
+		lose(x, spi_of(h), ESP_EV_LOST);
+	else if (h->nlmsg_type == XFRM_MSG_EXPIRE)
+		lose(x, spi_of(h), ESP_EV_EXHAUSTED);
 	else if (is_block(x, h) && put_block(x) != 0)
 		log_warn(
 			x->face.env->log, "esp", "the policy against L2TP in clear does not stand");

@@ -370,31 +370,32 @@ int xfrm_protect(int fd, enum family family, uint32_t reqid)
 
 /* ---- what the kernel says ---- */
 
+/* A copy: messages are aligned to four octets only. */
 static bool parse(const struct nlmsghdr *h, struct nlattr *attrs[static XFRMA_MAX + 1],
-	const struct xfrm_usersa_info **info)
+	struct xfrm_usersa_info *info)
 {
 	if (h->nlmsg_type != XFRM_MSG_NEWSA ||
-		nlmsg_parse((struct nlmsghdr *)h, sizeof(**info), attrs, XFRMA_MAX, NULL) < 0)
+		nlmsg_parse((struct nlmsghdr *)h, sizeof(*info), attrs, XFRMA_MAX, NULL) < 0)
 		return false;
-	*info = nlmsg_data(h);
+	memcpy(info, nlmsg_data(h), sizeof(*info));
 	return true;
 }
 
 bool xfrm_msg_state(const struct nlmsghdr *h, struct xfrm_sa_state *state)
 {
 	struct nlattr *attrs[XFRMA_MAX + 1];
-	const struct xfrm_usersa_info *info;
+	struct xfrm_usersa_info info;
 
 	if (!parse(h, attrs, &info))
 		return false;
 	*state = (struct xfrm_sa_state){
-		.dst = ip_from(&info->id.daddr, info->family),
-		.spi = ntohl(info->id.spi),
-		.reqid = info->reqid,
-		.count = {.packets = info->curlft.packets,
-			.octets = info->curlft.bytes,
-			.icv_bad = info->stats.integrity_failed,
-			.replayed = (uint64_t)info->stats.replay + info->stats.replay_window},
+		.dst = ip_from(&info.id.daddr, info.family),
+		.spi = ntohl(info.id.spi),
+		.reqid = info.reqid,
+		.count = {.packets = info.curlft.packets,
+			.octets = info.curlft.bytes,
+			.icv_bad = info.stats.integrity_failed,
+			.replayed = (uint64_t)info.stats.replay + info.stats.replay_window},
 	};
 	return true;
 }
@@ -434,13 +435,12 @@ static bool has_encap(const struct nlattr *attr, const struct xfrm_sa *sa)
 bool xfrm_msg_is_sa(const struct nlmsghdr *h, const struct xfrm_sa *sa)
 {
 	struct nlattr *attrs[XFRMA_MAX + 1];
-	const struct xfrm_usersa_info *is;
-	struct xfrm_usersa_info want;
+	struct xfrm_usersa_info is, want;
 
 	fill_sa(&want, sa);
-	return parse(h, attrs, &is) && memcmp(&is->sel, &want.sel, sizeof(want.sel)) == 0 &&
-	       memcmp(&is->id, &want.id, sizeof(want.id)) == 0 &&
-	       memcmp(&is->saddr, &want.saddr, sizeof(want.saddr)) == 0 &&
-	       is->family == want.family && is->mode == want.mode && is->reqid == want.reqid &&
+	return parse(h, attrs, &is) && memcmp(&is.sel, &want.sel, sizeof(want.sel)) == 0 &&
+	       memcmp(&is.id, &want.id, sizeof(want.id)) == 0 &&
+	       memcmp(&is.saddr, &want.saddr, sizeof(want.saddr)) == 0 &&
+	       is.family == want.family && is.mode == want.mode && is.reqid == want.reqid &&
 	       has_keys(attrs, sa) && has_encap(attrs[XFRMA_ENCAP], sa);
 }

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <linux/netlink.h>
 #include <linux/xfrm.h>
+#include <stdalign.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -74,7 +75,7 @@ static int take(const void *buf, ssize_t n, uint32_t seq, xfrm_visit_fn *visit, 
 
 int xfrm_sock_request(struct xfrm_sock *s, struct nl_msg *m, xfrm_visit_fn *visit, void *ctx)
 {
-	uint8_t buf[ROOM];
+	alignas(struct nlmsghdr) uint8_t buf[ROOM];
 	int result = 1;
 
 	if (!m)
@@ -94,7 +95,7 @@ int xfrm_sock_request(struct xfrm_sock *s, struct nl_msg *m, xfrm_visit_fn *visi
 
 int xfrm_sock_news(int fd, xfrm_visit_fn *visit, void *ctx)
 {
-	uint8_t buf[ROOM];
+	alignas(struct nlmsghdr) uint8_t buf[ROOM];
 	ssize_t n;
 
 	while ((n = recv(fd, buf, sizeof(buf), 0)) > 0)
