@@ -225,6 +225,16 @@ def tiers_of(path):
     return ("unit", "net", "sim")
 
 
+# The folders whose code a unit program test_FOLDER_* is linked with; of others it may be all.
+LINKED = {name: {"base", name} for name in ("base", "ike", "esp", "l2tp", "ppp")} | {
+    "crypto": {"base"}, "xfrm": {"base", "esp"}, "core": {"base", "ike", "esp", "l2tp", "ppp", "daemon"}}
+
+
+def has_code_of(program, path):
+    linked = LINKED.get(program.name.split("_")[1]) if program.tier == "unit" else None
+    return linked is None or path.split("/")[0] in linked
+
+
 def kill(marked, programs, killers):
     """The program and the case that noticed, or None."""
     tiers = tiers_of(marked.path)
@@ -232,7 +242,8 @@ def kill(marked, programs, killers):
     def order(program):
         return (program.name != killers.get(marked.name), -nearness(marked, program),
                 tiers.index(program.tier), program.seconds or 0)
-    for program in sorted((p for p in programs if p.tier in tiers), key=order):
+    able = (p for p in programs if p.tier in tiers and has_code_of(p, marked.path))
+    for program in sorted(able, key=order):
         case = program.run(marked.name)
         if case is not None:
             killers[marked.name] = program.name
