@@ -166,6 +166,7 @@ struct conn *conn_new(const struct conn_conf *conf, const struct env *env)
 	if (!c)
 		return NULL;
 	c->conf = conf;
+	c->learned = conf->learned;
 	c->env = env;
 	c->due = MSEC_NEVER;
 	return c;
@@ -287,7 +288,7 @@ void conn_opened(struct conn *c, uint32_t id, const struct conn_sockets *sockets
 	c->stack_conf.esp = sockets->esp;
 	c->stack_conf.handover = sockets->handover;
 	c->stack_conf.ike.raw_esp |= sockets->raw_esp;
-	if (c->encapsulate)
+	if (c->learned.encapsulate)
 		c->stack_conf.ike.encap = IKE_ENCAP_FORCE;
 	if (sockets->l2tp_port)
 		c->stack_conf.ike.l2tp_port = sockets->l2tp_port;
@@ -467,6 +468,7 @@ void conn_get_status(const struct conn *c, struct conn_status *status)
 		.reconnects = c->reconnects,
 		.retry_at = c->state == CONN_WAITING ? c->due : MSEC_NEVER,
 		.last = c->last,
+		.learned = c->learned,
 		.has_stack = c->stack,
 	};
 	if (c->stack)

@@ -24,13 +24,20 @@ struct conn;
 
 enum { CONN_ADDRESSES_MAX = 8 };
 
+/* What attempts have found out about the way and the host; it outlives the connection. */
+struct conn_learned {
+	bool encapsulate; /* protocol 50 comes to nothing */
+	bool no_kernel;   /* its ESP refused what it had promised */
+};
+
 /* Borrowed for the life of the connection. */
 struct conn_conf {
 	const char *gateway;     /* as in the file; a name or an address */
 	struct stack_conf stack; /* sockets' addresses and first_lane are filled in per attempt */
 	bool reconnect;          /* after it was up: come back by ourselves */
 	bool keep_trying;        /* also when the first attempt fails (autoconnect) */
-	bool ephemeral_ports;    /* leave 500 and 4500 alone (after a crash, local-port) */
+	struct conn_learned learned; /* before */
+	bool ephemeral_ports;        /* leave 500 and 4500 alone (after a crash, local-port) */
 };
 
 enum conn_state {
@@ -95,6 +102,7 @@ struct conn_status {
 	unsigned reconnects; /* times it came back by itself */
 	msec retry_at;       /* WAITING */
 	struct reason last;  /* the last failure, REASON_NONE if none */
+	struct conn_learned learned;
 	bool has_stack;
 	struct stack_status stack;
 };

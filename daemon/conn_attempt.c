@@ -115,19 +115,19 @@ static bool try_encapsulated(struct conn *c, const struct reason *why)
 {
 	struct stack_status st;
 
-	if (why->id != REASON_ESP_NO_RETURN || c->encapsulate || !c->stack ||
+	if (why->id != REASON_ESP_NO_RETURN || c->learned.encapsulate || !c->stack ||
 		c->conf->stack.ike.encap != IKE_ENCAP_AUTO)
 		return false;
 	stack_get_status(c->stack, &st);
-	c->encapsulate = st.lane == LANE_RAW;
-	return c->encapsulate;
+	c->learned.encapsulate = st.lane == LANE_RAW;
+	return c->learned.encapsulate;
 }
 
 static bool try_without_kernel(struct conn *c, const struct reason *why)
 {
-	if (why->id != REASON_ESP_PLANE || c->no_kernel || !c->stack_conf.esp)
+	if (why->id != REASON_ESP_PLANE || c->learned.no_kernel || !c->stack_conf.esp)
 		return false;
-	c->no_kernel = true;
+	c->learned.no_kernel = true;
 	return true;
 }
 
@@ -151,7 +151,7 @@ void conn_ask_sockets(struct conn *c, msec now)
 	ev = conn_ask(c, CONN_EV_WANT_SOCKETS, now);
 	ev->remote = c->ips[c->next_ip++];
 	ev->ephemeral = c->conf->ephemeral_ports;
-	ev->no_kernel = c->no_kernel;
+	ev->no_kernel = c->learned.no_kernel;
 }
 
 /* Does no other attempt help? What OpenSSL could do before, it will do again: then it lacked memory. */

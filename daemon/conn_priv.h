@@ -29,8 +29,7 @@ struct conn {
 	size_t n_ips, next_ip;
 	unsigned attempts, reconnects, hearsay[2];
 	bool was_up, linked, sockets, renewing;
-	bool no_kernel;   /* its ESP refused what it had promised */
-	bool encapsulate; /* protocol 50 came to nothing: UDP from now on */
+	struct conn_learned learned;
 	struct reason last;
 	struct reason ending; /* what ENDED will say, while closing */
 

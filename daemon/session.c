@@ -365,6 +365,7 @@ static void fill_conf(struct session *s)
 		.gateway = c->gateway,
 		.reconnect = c->reconnect,
 		.keep_trying = c->autoconnect && !s->call,
+		.learned = s->status.learned,
 		.ephemeral_ports = c->local_port == CONF_PORT_EPHEMERAL || s->host->after_crash,
 	};
 	st->mtu = (uint16_t)c->mtu;
@@ -471,6 +472,8 @@ static void begin(struct session *s, struct conf *conf, control_call call,
 	struct reason why = {0};
 	struct io out = {0};
 
+	if (s->conn)
+		conn_get_status(s->conn, &s->status);
 	conn_free(s->conn);
 	conf_free(s->conf);
 	s->conf = conf;
