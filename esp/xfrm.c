@@ -4,7 +4,6 @@
 #include <linux/xfrm.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "base/secret.h"
@@ -25,8 +24,7 @@ struct kernel_pair {
 
 struct xfrm {
 	struct esp face;
-	struct xfrm_sock sock;
-	int news;
+	struct xfrm_sock sock, news;
 	uint32_t reqid;
 	struct ip server;
 	struct kernel_pair *at[ESP_PAIRS_MAX]; /* in order of installation */
@@ -315,13 +313,13 @@ void xfrm_ready(struct esp *plane)
 {
 	struct xfrm *x = xfrm(plane);
 
-	if (xfrm_sock_news(x->news, on_news, x) != 0)
+	if (xfrm_sock_news(&x->news, on_news, x) != 0)
 		log_warn(x->face.env->log, "esp", "news of the kernel's SAs were lost");
 }
 
 int xfrm_fd(const struct esp *plane)
 {
-	return xfrm(plane)->news;
+	return xfrm(plane)->news.fd;
 }
 
 static bool kernel_next_event(struct esp *esp, struct esp_event *ev)
@@ -400,12 +398,10 @@ static void kernel_free(struct esp *esp)
 
 	while (x->n)
 		kernel_drop(esp, x->at[0]->pair.in.spi);
-	if (x->sock.fd >= 0 && x->server.family != FAMILY_NONE)
+	if (x->server.family != FAMILY_NONE)
 		take_block_away(x);
-	if (x->sock.fd >= 0)
-		close(x->sock.fd);
-	if (x->news >= 0)
-		close(x->news);
+	xfrm_sock_close(&x->sock);
+	xfrm_sock_close(&x->news);
 	free(x);
 }
 
@@ -429,12 +425,10 @@ int xfrm_open(const struct env *env, const struct ip *server, uint32_t reqid, st
 	*plane = NULL;
 	if (!x)
 		return -ENOMEM;
-	*x = (struct xfrm){.face = {.ops = &ops, .env = env}, .reqid = reqid, .news = -1};
+	*x = (struct xfrm){.face = {.ops = &ops, .env = env}, .reqid = reqid};
 	int rc = xfrm_sock_open(&x->sock);
-	if (rc == 0) {
-		x->news = xfrm_sock_listen();
-		rc = x->news < 0 ? x->news : 0;
-	}
+	if (rc == 0)
+		rc = xfrm_sock_listen(&x->news);
 	if (rc == 0) {
 		x->server = *server;
 		rc = put_block(x);
@@ -475,16 +469,15 @@ int xfrm_cleanup(const struct ip *server, uint32_t reqid)
 	struct xfrm_sock sock;
 	int rc = xfrm_sock_open(&sock);
 
-	if (rc != 0)
-		return rc;
-	rc = xfrm_sock_request(&sock, xfrm_msg_dump_sas(), note_left, &left);
+	if (rc == 0)
+		rc = xfrm_sock_request(&sock, xfrm_msg_dump_sas(), note_left, &left);
 	for (unsigned i = 0; rc == 0 && i < left.n; i++)
 		rc = gone_is_fine(
 			xfrm_sock_request(&sock, xfrm_msg_del_state(&left.at[i]), NULL, NULL));
 	for (enum xfrm_way way = XFRM_IN; rc == 0 && way <= XFRM_OUT; way++)
 		rc = gone_is_fine(
 			xfrm_sock_request(&sock, xfrm_msg_del_block(server, way), NULL, NULL));
-	close(sock.fd);
+	xfrm_sock_close(&sock);
 	return rc;
 }
 
@@ -502,15 +495,12 @@ int xfrm_probe(const struct env *env, const struct esp_suite *suite)
 	struct xfrm_sock sock;
 	int rc = xfrm_sock_open(&sock);
 
-	if (rc != 0)
-		return rc;
 	env_random(env, pair.in.key, sizeof(pair.in.key)); /* 3DES refuses three equal keys */
 	pair.in.spi = ESP_SPI_MIN + env_random_u32(env) % (UINT32_MAX - ESP_SPI_MIN);
 	sa.reqid = pair.in.spi;
-	rc = xfrm_sock_request(&sock, xfrm_msg_add_sa(&sa), NULL, NULL);
-	if (rc == 0)
+	if (rc == 0 && (rc = xfrm_sock_request(&sock, xfrm_msg_add_sa(&sa), NULL, NULL)) == 0)
 		xfrm_sock_request(&sock, xfrm_msg_del_sa(&sa), NULL, NULL);
-	close(sock.fd);
+	xfrm_sock_close(&sock);
 	wipe(&pair, sizeof(pair));
 	return rc;
 }

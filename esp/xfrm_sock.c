@@ -3,63 +3,62 @@
 #include <errno.h>
 #include <linux/netlink.h>
 #include <linux/xfrm.h>
-#include <stdalign.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/secret.h"
 #include "esp/xfrm_msg.h"
 
-enum { ROOM = 32768 }; /* what the kernel fills of a dump at once, at most */
+enum { ROOM = 16384 }; /* twice what the kernel fills of a dump at once */
 
-static int bound(int flags, uint32_t *port)
+static int opened(struct xfrm_sock *s, int flags)
 {
 	struct sockaddr_nl sa = {.nl_family = AF_NETLINK};
 	socklen_t len = sizeof(sa);
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | flags, NETLINK_XFRM);
 
-	if (fd < 0)
+	*s = (struct xfrm_sock){.fd = -1, .buf = malloc(ROOM)};
+	if (!s->buf)
+		return -ENOMEM;
+	s->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | flags, NETLINK_XFRM);
+	if (s->fd < 0 || bind(s->fd, (struct sockaddr *)&sa, len) < 0 ||
+		getsockname(s->fd, (struct sockaddr *)&sa, &len) < 0)
 		return -errno;
-	if (bind(fd, (struct sockaddr *)&sa, len) == 0 &&
-		getsockname(fd, (struct sockaddr *)&sa, &len) == 0) {
-		*port = sa.nl_pid;
-		return fd;
-	}
-	int err = -errno;
-	close(fd);
-	return err;
+	s->port = sa.nl_pid;
+	return 0;
 }
 
 int xfrm_sock_open(struct xfrm_sock *s)
 {
-	*s = (struct xfrm_sock){0};
-	s->fd = bound(0, &s->port);
-	return s->fd < 0 ? s->fd : 0;
+	return opened(s, 0);
 }
 
-int xfrm_sock_listen(void)
+int xfrm_sock_listen(struct xfrm_sock *s)
 {
 	static const int groups[] = {
 		XFRMNLGRP_SA, XFRMNLGRP_POLICY, XFRMNLGRP_EXPIRE, XFRMNLGRP_MAPPING};
-	uint32_t port;
-	int fd = bound(SOCK_NONBLOCK, &port);
+	int rc = opened(s, SOCK_NONBLOCK);
 
-	for (size_t i = 0; fd >= 0 && i < sizeof(groups) / sizeof(*groups); i++)
-		if (setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &groups[i],
-			    sizeof(groups[i])) < 0) {
-			int err = -errno;
+	for (size_t i = 0; rc == 0 && i < sizeof(groups) / sizeof(*groups); i++)
+		if (setsockopt(s->fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &groups[i],
+			    sizeof(groups[i])) < 0)
+			rc = -errno;
+	return rc;
+}
 
-			close(fd);
-			return err;
-		}
-	return fd;
+void xfrm_sock_close(struct xfrm_sock *s)
+{
+	if (s->buf && s->fd >= 0)
+		close(s->fd);
+	free(s->buf);
+	*s = (struct xfrm_sock){.fd = -1};
 }
 
 /* The verdict, when this datagram has it; else 1. */
-static int take(const void *buf, ssize_t n, uint32_t seq, xfrm_visit_fn *visit, void *ctx)
+static int take(const struct xfrm_sock *s, ssize_t n, xfrm_visit_fn *visit, void *ctx)
 {
-	for (const struct nlmsghdr *h = buf; NLMSG_OK(h, (size_t)n); h = NLMSG_NEXT(h, n)) {
-		if (h->nlmsg_seq != seq)
+	for (const struct nlmsghdr *h = s->buf; NLMSG_OK(h, (size_t)n); h = NLMSG_NEXT(h, n)) {
+		if (h->nlmsg_seq != s->seq)
 			continue; /* of a request whose answer was given up */
 		if (h->nlmsg_type == NLMSG_ERROR)
 			return ((const struct nlmsgerr *)NLMSG_DATA(h))->error;
@@ -75,7 +74,6 @@ static int take(const void *buf, ssize_t n, uint32_t seq, xfrm_visit_fn *visit, 
 
 int xfrm_sock_request(struct xfrm_sock *s, struct nl_msg *m, xfrm_visit_fn *visit, void *ctx)
 {
-	alignas(struct nlmsghdr) uint8_t buf[ROOM];
 	int result = 1;
 
 	if (!m)
@@ -85,24 +83,23 @@ int xfrm_sock_request(struct xfrm_sock *s, struct nl_msg *m, xfrm_visit_fn *visi
 		result = -errno;
 	xfrm_msg_free(m);
 	while (result > 0) {
-		ssize_t n = recv(s->fd, buf, sizeof(buf), 0);
+		ssize_t n = recv(s->fd, s->buf, ROOM, 0);
 
-		result = n < 0 ? (errno == EINTR ? 1 : -errno) : take(buf, n, s->seq, visit, ctx);
+		result = n < 0 ? (errno == EINTR ? 1 : -errno) : take(s, n, visit, ctx);
 	}
-	wipe(buf, sizeof(buf));
+	wipe(s->buf, ROOM);
 	return result;
 }
 
-int xfrm_sock_news(int fd, xfrm_visit_fn *visit, void *ctx)
+int xfrm_sock_news(struct xfrm_sock *s, xfrm_visit_fn *visit, void *ctx)
 {
-	alignas(struct nlmsghdr) uint8_t buf[ROOM];
 	ssize_t n;
 
-	while ((n = recv(fd, buf, sizeof(buf), 0)) > 0)
-		for (const struct nlmsghdr *h = (void *)buf; NLMSG_OK(h, (size_t)n);
+	while ((n = recv(s->fd, s->buf, ROOM, 0)) > 0)
+		for (const struct nlmsghdr *h = s->buf; NLMSG_OK(h, (size_t)n);
 			h = NLMSG_NEXT(h, n))
 			visit(ctx, h);
 	int err = errno;
-	wipe(buf, sizeof(buf));
+	wipe(s->buf, ROOM);
 	return err == EAGAIN ? 0 : -err;
 }

@@ -10,7 +10,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/xfrm.h>
 
 #include "base/pkt.h"
@@ -92,13 +91,19 @@ static int delete_sa(const struct xfrm_usersa_id *id)
 
 int xfrm_sock_open(struct xfrm_sock *s)
 {
-	*s = (struct xfrm_sock){.fd = open("/dev/null", O_RDONLY), .port = OURS};
+	*s = (struct xfrm_sock){.port = OURS};
 	return 0;
 }
 
-int xfrm_sock_listen(void)
+int xfrm_sock_listen(struct xfrm_sock *s)
 {
-	return open("/dev/null", O_RDONLY);
+	*s = (struct xfrm_sock){0};
+	return 0;
+}
+
+void xfrm_sock_close(struct xfrm_sock *s)
+{
+	(void)s;
 }
 
 int xfrm_sock_request(struct xfrm_sock *s, struct nl_msg *m, xfrm_visit_fn *visit, void *ctx)
@@ -135,9 +140,9 @@ int xfrm_sock_request(struct xfrm_sock *s, struct nl_msg *m, xfrm_visit_fn *visi
 	return rc;
 }
 
-int xfrm_sock_news(int fd, xfrm_visit_fn *visit, void *ctx)
+int xfrm_sock_news(struct xfrm_sock *s, xfrm_visit_fn *visit, void *ctx)
 {
-	(void)fd;
+	(void)s;
 	for (unsigned i = 0; i < kernel.n_news; i++)
 		visit(ctx, &kernel.news[i].h);
 	kernel.n_news = 0;
