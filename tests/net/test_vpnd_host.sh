@@ -294,7 +294,8 @@ case_address_space() {
 		vpnctl "$client" connect corp >"$home/said" 2>&1 || rc=$?
 		prlimit --as=unlimited: --pid "${VPND_PID[$client]}"
 		if ((rc != 0)); then
-			grep -q -e "out of memory" -e "LOCAL-.*annot allocate" "$home/said" ||
+			# It may lack the memory even for what the caller says.
+			grep -q -e "out of memory" -e "LOCAL-.*annot allocate" -e "it hung up" "$home/said" ||
 				lab_fail "$above KiB: $rc $(cat "$home/said")"
 			refused=$((refused + 1))
 			lab_wait 5 "the host is clean" is_clean
@@ -349,6 +350,9 @@ case_memory_ends() {
 			disconnect "$share KiB left"
 			vpnd_stop "$client"
 			outcome=up
+		elif ! is_killed && grep -q "LOCAL-.*annot allocate" "$home/said"; then
+			vpnd_stop "$client"
+			outcome=refused
 		else
 			lab_wait 5 "it is killed: $(cat "$home/said")" is_killed
 			killed=$((killed + 1))
