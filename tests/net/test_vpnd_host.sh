@@ -272,8 +272,10 @@ begins() {
 	return 1
 }
 
+# The socket is there before it listens: what counts is __SO_ACCEPTCON among its flags.
 listens_or_ends() {
-	[[ -S $home/run/io.vpnd ]] || ! kill -0 "${VPND_PID[$client]}" 2>/dev/null
+	lab_in "$client" grep -q " 00010000 .* $home/run/io.vpnd\$" /proc/net/unix ||
+		! kill -0 "${VPND_PID[$client]}" 2>/dev/null
 }
 
 # ---- memory -------------------------------------------------------------------------------------
