@@ -7,6 +7,8 @@
 #include "base/log.h"
 
 enum {
+	EPHEMERAL = 49152, /* RFC 6335, 6 */
+	EPHEMERALS = 16384,
 	HEARSAY_ENOUGH = 5,   /* ICMP errors: as many copies of our message went unanswered */
 	SLEPT = 10000,        /* ms: a tick so late means that the machine was asleep */
 	WAKE_PATIENCE = 2200, /* ms for the first answer then: LCP asks at 0 and 2000 */
@@ -292,6 +294,9 @@ void conn_opened(struct conn *c, uint32_t id, const struct conn_sockets *sockets
 		c->stack_conf.ike.encap = IKE_ENCAP_FORCE;
 	if (sockets->l2tp_port)
 		c->stack_conf.ike.l2tp_port = sockets->l2tp_port;
+	else if (c->other_port)
+		c->stack_conf.ike.l2tp_port =
+			(uint16_t)(EPHEMERAL + env_random_u16(c->env) % EPHEMERALS);
 	c->stack_conf.ike.initial_contact &= !c->was_up; /* check: reconnect-contact */
 	c->stack = stack_new(&c->stack_conf, c->env);
 	if (!c->stack) {

@@ -28,6 +28,7 @@ enum { CONN_ADDRESSES_MAX = 8 };
 struct conn_learned {
 	bool encapsulate; /* protocol 50 comes to nothing */
 	bool no_kernel;   /* its ESP refused what it had promised */
+	bool port_1701;   /* the gateway takes no other port of ours for L2TP */
 };
 
 /* Borrowed for the life of the connection. */
@@ -72,6 +73,7 @@ struct conn_event {
 	struct ip remote; /* WANT_SOCKETS */
 	bool ephemeral;   /* WANT_SOCKETS: do not try 500 and 4500 */
 	bool no_kernel;   /* WANT_SOCKETS: the kernel's ESP has failed before */
+	bool other_port;  /* WANT_SOCKETS: not 1701 for L2TP */
 	bool hold;        /* DROP_LINK */
 	enum stack_step step;
 	msec took;

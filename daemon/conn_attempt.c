@@ -131,11 +131,23 @@ static bool try_without_kernel(struct conn *c, const struct reason *why)
 	return true;
 }
 
+static bool try_port_1701(struct conn *c, const struct reason *why)
+{
+	bool may_be = why->id == REASON_IKE_QM_REFUSED || why->id == REASON_ESP_NO_RETURN ||
+		      why->id == REASON_L2TP_NO_ANSWER;
+
+	if (!may_be || !c->other_port || c->learned.port_1701)
+		return false;
+	c->learned.port_1701 = true;
+	return true;
+}
+
 /* What this attempt was about is known; the next one to the same address does without. */
 static bool try_otherwise(struct conn *c, const struct reason *why)
 {
 	const char *how = try_encapsulated(c, why)     ? "ESP in UDP"
 			  : try_without_kernel(c, why) ? "ESP without the kernel"
+			  : try_port_1701(c, why)      ? "L2TP from port 1701"
 						       : NULL;
 
 	if (how)
@@ -147,8 +159,12 @@ void conn_ask_sockets(struct conn *c, msec now)
 {
 	struct conn_event *ev;
 
+	/* A gateway that was not told of the end still has the tunnel before. Some, like xl2tpd with the
+	 * kernel's L2TP, take all data from its address and port for that one. */
+	c->other_port = (c->was_up || c->conf->ephemeral_ports) && !c->learned.port_1701;
 	conn_enter(c, CONN_OPENING, now);
 	ev = conn_ask(c, CONN_EV_WANT_SOCKETS, now);
+	ev->other_port = c->other_port;
 	ev->remote = c->ips[c->next_ip++];
 	ev->ephemeral = c->conf->ephemeral_ports;
 	ev->no_kernel = c->learned.no_kernel;

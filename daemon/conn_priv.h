@@ -30,6 +30,7 @@ struct conn {
 	unsigned attempts, reconnects, hearsay[2];
 	bool was_up, linked, sockets, renewing;
 	struct conn_learned learned;
+	bool other_port; /* this attempt speaks L2TP from another port than 1701 */
 	struct reason last;
 	struct reason ending; /* what ENDED will say, while closing */
 

@@ -133,14 +133,16 @@ void io_send(struct session *s, struct io *out)
 
 /* ---- sockets ---- */
 
-static bool open_one(struct session *s, enum lane lane, const struct ip *remote, bool ephemeral,
-	struct reason *why)
+static bool open_one(
+	struct session *s, enum lane lane, const struct conn_event *ev, struct reason *why)
 {
 	struct outer *outer = &s->outer[lane];
+	const struct ip *remote = &ev->remote;
+	bool any_port = ev->ephemeral || (lane == LANE_L2TP && ev->other_port);
 	char text[IP_TEXT];
 	struct udp_conf conf = {
 		.remote = {*remote, ports[lane]},
-		.local_port = ephemeral ? 0 : ports[lane],
+		.local_port = any_port ? 0 : ports[lane],
 		.mark = s->conf->fwmark.value,
 		.reuse = lane != LANE_L2TP,
 		.lane = lane,
@@ -204,8 +206,7 @@ static bool watch(struct session *s, enum lane lane, struct reason *why)
 static bool open_lane(struct session *s, enum lane lane, const struct conn_event *ev,
 	struct conn_sockets *to, struct reason *why)
 {
-	if (!open_one(s, lane, &ev->remote, ev->ephemeral, why) ||
-		!pass(s, lane, &ev->remote, why) || !watch(s, lane, why))
+	if (!open_one(s, lane, ev, why) || !pass(s, lane, &ev->remote, why) || !watch(s, lane, why))
 		return false;
 	to->local[lane] = udp_local(s->outer[lane].udp);
 	to->remote[lane] = (struct addr){ev->remote, ports[lane]};

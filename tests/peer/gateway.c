@@ -24,6 +24,7 @@ struct gateway {
 	struct addr client[LANES];
 	uint32_t spi_in[ESP_PAIRS_MAX], spi_out[ESP_PAIRS_MAX];
 	unsigned pairs;
+	uint16_t pair_port, tunnel_port, stale_port; /* the client's, of L2TP; 0: none */
 	bool returns_elsewhere; /* what goes out arrives at somebody else behind the client's NAT */
 	uint32_t handed_out[HANDED_OUT];
 	unsigned n_handed_out;
@@ -125,6 +126,7 @@ static void install(struct gateway *g, const struct sa_pair *pair, msec now, str
 	if (esp_install(g->esp, pair, now) != 0)
 		return;
 	esp_use(g->esp, pair->in.spi);
+	g->pair_port = pair->remote_port;
 	g->returns_elsewhere = g->conf.port_taken && pair->remote_port == L2TP_PORT;
 	if (g->conf.deletes_replaced && g->pairs) /* what is on its way is still taken */
 		ike_peer_delete_esp(g->ike, g->spi_in[g->pairs - 1], now, ike);
@@ -219,9 +221,15 @@ static void from_client(struct gateway *g, struct pktq *messages, msec now, stru
 	for (struct pkt *p = pktq_take(messages); p; p = pktq_take(messages)) {
 		if (g->conf.l2tp_silent)
 			answer_strangely(g, now, out);
+		unsigned replaced = l2tp_peer_replaced(g->l2tp);
 		l2tp_peer_recv(g->l2tp, p, now, &frames, &answers);
+		if (l2tp_peer_replaced(g->l2tp) != replaced)
+			g->stale_port = g->tunnel_port;
+		g->tunnel_port = g->pair_port;
 		follow_session(g, now);
 	}
+	if (g->conf.one_tunnel_a_port && g->tunnel_port == g->stale_port)
+		pktq_free(&frames);
 	seal(g, &answers, now, out);
 	if (g->ppp && frames.head)
 		ppp_peer_recv(g->ppp, &frames, now, &out->up, &replies);

@@ -70,11 +70,13 @@ struct gateway_conf {
 	uint16_t window;
 	msec hello_every;
 	bool length_in_data, sequence_in_data;
-	bool needs_sequence; /* accel-ppp: drops data without sequence numbers */
-	bool hides_avps;     /* accel-ppp: with a secret, everything that may be hidden is */
-	bool slow_repeats;   /* accel-ppp: says a control message again after 1, 2, 4, 8, 16 s */
-	bool strict_sccrq;   /* Yamaha: takes the AVPs of Windows in their order, nothing else */
-	bool port_taken;     /* Windows: behind the client's NAT another has source port 1701 */
+	bool needs_sequence;    /* accel-ppp: drops data without sequence numbers */
+	bool hides_avps;        /* accel-ppp: with a secret, everything that may be hidden is */
+	bool slow_repeats;      /* accel-ppp: says a control message again after 1, 2, 4, 8, 16 s */
+	bool strict_sccrq;      /* Yamaha: takes the AVPs of Windows in their order, nothing else */
+	bool one_tunnel_a_port; /* xl2tpd in the kernel: data from a port is its first tunnel's */
+	bool only_1701;         /* quick mode for another port of the client's is refused */
+	bool port_taken;        /* Windows: behind the client's NAT another has source port 1701 */
 
 	/* PPP */
 	uint16_t auths[GATEWAY_AUTHS]; /* asked for in turn as they are Nak'ed: 0xc227, 0xc223... */

@@ -224,12 +224,14 @@ static void answer(struct ike_peer *p, struct phase1 *p1, const struct ike_hdr *
 		!ike_offers_parse(ike_payload_body(payloads, IKE_SA), &offers))
 		return;
 	const struct ike_offer *chosen = choose(p, p1, &offers, &sa);
-	if (!chosen || p->conf->refuses_quick) {
+	bool has_id = id && ike_id_parse(id->body, &selector);
+	bool wrong_port = p->conf->only_1701 && has_id && selector.port != L2TP_PORT;
+	if (!chosen || p->conf->refuses_quick || wrong_port) {
 		peer_inform(p, p1, out, fill_refusal, p1);
 		return;
 	}
 	struct quick *q = quick_new(p, p1, h->id);
-	if (id && ike_id_parse(id->body, &selector) && selector.port)
+	if (has_id && selector.port)
 		p->client_port = selector.port;
 	q->suite = sa.suite;
 	q->spi_out = get_u32(chosen->spi.p);

@@ -25,7 +25,7 @@ struct l2tp_peer {
 	msec hello_due;
 	msec again; /* slow_repeats: the last interval */
 	uint8_t challenge[CHALLENGE];
-	unsigned sessions;
+	unsigned sessions, replaced;
 };
 
 struct l2tp_peer *l2tp_peer_new(const struct gateway_conf *conf, const struct env *env)
@@ -331,6 +331,7 @@ static bool begin_tunnel(struct l2tp_peer *p, const struct l2tp_head *h)
 	uint16_t id = l2tp_msg_u16(&m, AVP_ASSIGNED_TUNNEL_ID);
 	if (p->tunnel && p->peer_tunnel == id)
 		return true; /* the same again: a duplicate */
+	p->replaced += p->tunnel;
 	forget(p);
 	p->tunnel = true;
 	p->peer_tunnel = id;
@@ -449,6 +450,11 @@ bool l2tp_peer_tunnel(const struct l2tp_peer *p)
 bool l2tp_peer_session(const struct l2tp_peer *p)
 {
 	return p->session;
+}
+
+unsigned l2tp_peer_replaced(const struct l2tp_peer *p)
+{
+	return p->replaced;
 }
 
 unsigned l2tp_peer_sessions(const struct l2tp_peer *p)

@@ -22,5 +22,8 @@ void l2tp_peer_stop(struct l2tp_peer *p, const char *text, msec now, struct pktq
 bool l2tp_peer_tunnel(const struct l2tp_peer *p);
 bool l2tp_peer_session(const struct l2tp_peer *p);
 
+/* Counts tunnels that another has taken the place of before they ended. */
+unsigned l2tp_peer_replaced(const struct l2tp_peer *p);
+
 /* Counts sessions that came up: a new one means a new PPP link. */
 unsigned l2tp_peer_sessions(const struct l2tp_peer *p);
