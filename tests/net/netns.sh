@@ -78,17 +78,17 @@ lab_ns() {
 }
 
 lab_netns() {
-	local name
+	local name space
 	for name in "$@"; do
-		LAB_SPACES+=("$(lab_ns "$name")")
-		ip netns add "$(lab_ns "$name")" || lab_skip "no network namespaces here"
-		ip -n "$(lab_ns "$name")" link set lo up
+		space=$LAB_NAME-$name
+		LAB_SPACES+=("$space")
+		ip netns add "$space" || lab_skip "no network namespaces here"
+		ip -n "$space" link set lo up
 	done
 }
 
 lab_link() {
-	local near far
-	near=$(lab_ns "$1") far=$(lab_ns "$4")
+	local near=$LAB_NAME-$1 far=$LAB_NAME-$4
 	ip link add "$2" netns "$near" type veth peer name "$5" netns "$far"
 	ip -n "$near" addr add "$3" dev "$2"
 	ip -n "$far" addr add "$6" dev "$5"
@@ -97,7 +97,7 @@ lab_link() {
 }
 
 lab_in() {
-	ip netns exec "$(lab_ns "$1")" "${@:2}"
+	ip netns exec "$LAB_NAME-$1" "${@:2}"
 }
 
 lab_wait() {

@@ -95,7 +95,7 @@ vpnd_answers() {
 }
 
 vpnctl() {
-	lab_in "$1" "$VPND_BIN/vpnctl" --socket "$(vpnd_home "$1")/run/io.vpnd" "${@:2}"
+	lab_in "$1" "$VPND_BIN/vpnctl" --socket "$LAB_DIR/vpnd-$1/run/io.vpnd" "${@:2}"
 }
 
 # By SIGTERM: it ends by itself, with success, and no sanitizer has found anything.
@@ -174,11 +174,9 @@ vpnd_snapshot() {
 	local ns family resolv
 	ns=$(lab_ns "$1") resolv=$(vpnd_home "$1")/resolv.conf
 	for family in -4 -6; do
-		ip "$family" -n "$ns" rule
-		ip "$family" -n "$ns" route show table all
+		ip "$family" -n "$ns" -batch - <<<$'rule\nroute show table all'
 	done
-	ip -n "$ns" -o addr
-	ip -n "$ns" -o link
+	ip -n "$ns" -o -batch - <<<$'addr\nlink'
 	lab_in "$1" nft list ruleset
 	[[ ! -e $resolv ]] || stat -c '%i %a %u:%g %s' "$resolv"
 	[[ ! -e $resolv ]] || sha256sum <"$resolv"

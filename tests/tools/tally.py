@@ -2,14 +2,14 @@
 """Counts what ctest ran: `tally.py JUNIT.xml`.
 
 The first line is "PASSED FAILED SKIPPED"; every further line names a case that did not pass. A
-program that uses cmocka counts with each of its tests, any other program as one case. A cmocka
-program that dies outside a test (a sanitizer, a crash) is one more failed case.
+program that says so for each of its tests, as cmocka does, counts with each of them, any other program
+as one case. Such a program that dies outside a test (a sanitizer, a crash) is one more failed case.
 """
 import re
 import sys
 import xml.etree.ElementTree as ElementTree
 
-CMOCKA = re.compile(r"\[\s+(OK|FAILED|SKIPPED)\s+\] ([A-Za-z_]\w*)$", re.MULTILINE)
+TESTS = re.compile(r"\[\s+(OK|FAILED|SKIPPED)\s+\] ([A-Za-z_][\w/-]*)(?:: (.*))?$", re.MULTILINE)
 
 
 def cases(program):
@@ -18,17 +18,17 @@ def cases(program):
     status = program.get("status")
     output = program.findtext("system-out") or ""
     tests = {}  # cmocka repeats the failed ones at its end
-    for outcome, test in CMOCKA.findall(output):
-        tests[test] = outcome
-    for test, outcome in tests.items():
-        yield f"{name}: {test}", {"OK": "passed", "FAILED": "failed", "SKIPPED": "skipped"}[outcome], ""
+    for outcome, test, note in TESTS.findall(output):
+        tests[test] = (outcome, note or tests.get(test, ("", ""))[1])
+    for test, (outcome, note) in tests.items():
+        yield f"{name}: {test}", {"OK": "passed", "FAILED": "failed", "SKIPPED": "skipped"}[outcome], note
     if status == "run":
         if not tests:
             yield name, "passed", ""
     elif status == "notrun":
         said = output.strip().splitlines() or ["not run"]
         yield name, "skipped", said[-1].removeprefix("skip: ")
-    elif "FAILED" not in tests.values():
+    elif "FAILED" not in (outcome for outcome, _ in tests.values()):
         yield name, "failed", "timeout or crash" if tests else ""
 
 

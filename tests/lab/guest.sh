@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Inside a guest of uml.sh: plays scenarios, a few at a time. guest.sh JOBS WINDOW PLAY...
+#
+# A play is NAME/PLANE. For each one line "played PLAY STATUS SECONDS"; WINDOW/PLAY then holds what it
+# said, its recording of the uplink, and all logs if it failed.
+set -euo pipefail
+here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
+readonly jobs=$1 window=$2
+declare -A began=() play_of=()
+shift 2
+
+# What the first server is slow to load, all of them would load at once: modules, and what the crypto API
+# puts together for a first SA.
+modprobe -a veth tun sch_netem iptable_nat iptable_filter xt_MASQUERADE xt_multiport xt_u32 \
+	nf_conntrack_netlink esp4 xfrm_user authenc cbc hmac seqiv echainiv l2tp_ppp ppp_generic
+key=0x$(printf '%064d' 1)
+ip xfrm state add src 192.0.2.1 dst 192.0.2.2 proto esp spi 1 auth-trunc "hmac(sha256)" "$key" 128 \
+	enc "cbc(aes)" "$key"
+ip xfrm state flush
+
+begin() {
+	mkdir -p "$window/$1"
+	"$here/scenario.sh" "${1%/*}" "${1#*/}" "$window/$1" >"$window/$1/said" 2>&1 </dev/null &
+	play_of[$!]=$1 began[$!]=$SECONDS
+}
+
+end_one() {
+	local pid status=0
+	wait -n -p pid "${!play_of[@]}" || status=$?
+	echo "played ${play_of[$pid]} $status $((SECONDS - began[$pid]))"
+	unset "play_of[$pid]"
+}
+
+for play in "$@"; do
+	((${#play_of[@]} < jobs)) || end_one
+	begin "$play"
+done
+while ((${#play_of[@]})); do
+	end_one
+done

@@ -1,0 +1,80 @@
+#!/usr/bin/env bash
+# Plays one line of scenarios.txt, in a guest of uml.sh: scenario.sh NAME PLANE KEEP. The recording of
+# the uplink is left in the directory KEEP, and everything else when it fails.
+set -euo pipefail
+here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
+. "$here/../net/netns.sh"
+. "$here/../net/vpnd.sh" "$VPND_BIN"
+. "$here/../interop/capture.sh"
+. "$here/hosts.sh"
+. "$here/trio.sh"
+. "$here/verbs.sh"
+readonly play=$1 play_plane=$2 play_keep=$3
+
+# To begin a process takes 10 ms here, to begin python3 250: what is waited for is asked for less often,
+# and between two times no process is begun.
+lab_wait() {
+	local i
+	for ((i = 0; i < $1 * 5; i++)); do
+		"${@:3}" && return 0
+		read -r -t 0.2 -u "$nothing" || true
+	done
+	lab_fail "$2: not within $1 s"
+}
+
+json() {
+	"$VPND_BIN/json_at" "$1"
+}
+
+# split TEXT INTO: what stands between the semicolons of TEXT, as an array.
+split() {
+	local -n into=$2
+	local word list
+	IFS=';' read -ra list <<<"$1"
+	for word in "${list[@]}"; do
+		read -r word <<<"$word"
+		[[ -z $word ]] || into+=("$word")
+	done
+}
+
+# The server's kernel knows the keys of what is in the recording.
+play_ended() {
+	trio_end server
+	if (($1 == 0)); then
+		cp "$LAB_DIR/uplink.pcap" "$play_keep/"
+	elif (($1 != 77)) && cd "$LAB_DIR"; then
+		ip -n "$(lab_ns server)" xfrm state >xfrm-state || true
+		find . -type f -exec cp --parents -t "$play_keep" {} +
+	fi
+	lab_end
+}
+
+steps=() server_keys=() client_keys=()
+IFS='|' read -r _ _ hosts server connection story < <(grep "^$play *|" "$here/scenarios.txt")
+split "$server" server_keys
+split "$connection" client_keys
+split "$story" steps
+read -ra host_words <<<"$hosts"
+
+vpnd_lab "$play"
+trap 'play_ended $?' EXIT
+mkfifo "$LAB_DIR/nothing"
+exec {nothing}<>"$LAB_DIR/nothing"
+hosts_new "${host_words[@]}"
+trio_new server
+trio_serve server "${server_keys[@]}"
+trio_start server ipsec
+trio_start server l2tp
+vpnd_conf client corp "data-plane = $play_plane" "${client_keys[@]}"
+vpnd_resolv client $'nameserver 192.0.2.1\n'
+vpnd_remember client
+vpnd_start client --log-level debug
+capture_start client up0 "$LAB_DIR/uplink.pcap"
+for step in "${steps[@]}"; do
+	echo "$step"
+	read -ra words <<<"$step"
+	"verb_${words[0]}" "${words[@]:1}"
+done
+capture_stop
+vpnd_clean client
+vpnd_stop client

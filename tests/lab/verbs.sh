@@ -1,0 +1,127 @@
+# shellcheck shell=bash
+# The steps of which the stories in scenarios.txt are made: what the user does and sees, and what
+# happens to the server and on the way. To be sourced by scenario.sh.
+
+# ---- the user -------------------------------------------------------------------------------
+
+verb_connects() {
+	local rc=0
+	vpnctl client --json connect corp >"$LAB_DIR/connect" || rc=$?
+	((rc == 0)) || lab_fail "connect ended with $rc: $(json error.id <"$LAB_DIR/connect")" \
+		"$(json error.evidence <"$LAB_DIR/connect")"
+	verb_is state up
+}
+
+verb_disconnects() {
+	vpnctl client disconnect corp >/dev/null || lab_fail "disconnect ended with $?"
+	verb_is state down
+}
+
+# fails CODE ID [EVIDENCE]: connect ends with that code and that reason, and the evidence has this.
+verb_fails() {
+	vpnd_refuses client "$1" "$2" connect corp
+	[[ $(vpnd_error client evidence) == *"${*:3}"* ]] ||
+		lab_fail "$2 does not say ${*:3}, but: $(vpnd_error client evidence)"
+}
+
+# is PATH VALUE: a value of the status, now.
+verb_is() {
+	local value
+	value=$(vpnd_status client corp "$1")
+	[[ $value == "${*:2}" ]] || lab_fail "$1 is $value, not ${*:2}"
+}
+
+# becomes PATH VALUE: the same, soon.
+verb_becomes() {
+	lab_wait 90 "$1 becomes ${*:2}" vpnd_is client corp "$1" "${*:2}"
+}
+
+# loses ID: the connection was up and is lost, for this reason. The status has another soon, if
+# the next attempt fails too; so it is the log that is asked.
+verb_loses() {
+	lab_wait 90 "the connection is lost: $1" vpnd_logs client "^error conn  *corp: $1:"
+}
+
+# rekeys main_modes|quick_modes COUNT: until there have been so many, the first included.
+verb_rekeys() {
+	lab_wait 150 "$2 $1" has_had "$1" "$2"
+}
+
+has_had() {
+	local count
+	count=$(vpnd_status client corp "ike.$1")
+	((${count:-0} >= $2))
+}
+
+verb_pings() {
+	vpnd_ping client "$TRIO_INSIDE"
+}
+
+# reaches: a ping is answered again, soon.
+verb_reaches() {
+	lab_wait 60 "$TRIO_INSIDE answers" is_reached
+}
+
+is_reached() {
+	lab_in client ping -q -c 1 -W 1 "$TRIO_INSIDE" >/dev/null
+}
+
+# pings-on, pings-off: 100 of them a second, and none is lost.
+verb_pings-on() {
+	ip netns exec "$(lab_ns client)" ping -q -i 0.01 "$TRIO_INSIDE" >"$LAB_DIR/ping.client" 2>&1 &
+	VPND_PING[client]=$!
+}
+
+verb_pings-off() {
+	vpnd_ping_off client
+	tail -n 2 "$LAB_DIR/ping.client"
+}
+
+# traffic: packets want into the tunnel from now on, whether it is there or not.
+verb_traffic() {
+	local to
+	for to in "$TRIO_INSIDE" 203.0.113.200; do
+		ip netns exec "$(lab_ns client)" ping -q -i 0.2 "$to" >/dev/null 2>&1 &
+	done
+}
+
+# nowhere: the tunnel is not there, and nothing takes another way.
+verb_nowhere() {
+	local to
+	for to in "$TRIO_INSIDE" 203.0.113.200 2001:db8:9::1; do
+		[[ $(vpnd_way client "$to") == unreachable ]] || lab_fail "there is a way to $to"
+	done
+}
+
+# vpnd-dies: as when the power fails, and it is started again.
+verb_vpnd-dies() {
+	vpnd_kill client
+	vpnd_start client --log-level debug
+	vpnd_clean client
+}
+
+# ---- the server and the way -----------------------------------------------------------------
+
+verb_stops() {
+	trio_stop server "$1"
+}
+
+verb_starts() {
+	trio_start server "$1"
+}
+
+verb_kills() {
+	trio_kill server "$@"
+}
+
+verb_drops() {
+	hosts_drop "$1"
+}
+
+verb_passes() {
+	hosts_pass
+}
+
+verb_nat-reboots() {
+	hosts_nat_reboots
+}
