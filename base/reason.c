@@ -72,7 +72,7 @@ static const struct reason_row table[REASONS] = {
 
 	[REASON_ESP_NO_RETURN] = {"ESP-NO-RETURN", STAGE_ESP, 809, EXIT_CONNECT_FAILED,
 		"IPsec is up and our packets leave, but no ESP packet comes back",
-		"Something drops ESP: try encapsulation = force, and check UDP 4500 and protocol 50.", false},
+		"Something drops ESP (try encapsulation = force, check UDP 4500 and protocol 50), or the server's L2TP service is off.", false},
 	[REASON_ESP_MODIFIED] = {"ESP-MODIFIED", STAGE_ESP, 809, EXIT_CONNECT_FAILED,
 		"ESP packets arrive, but fail authentication",
 		"The keys differ or something on the way changes packets.", false},

@@ -75,9 +75,12 @@ static bool may_be_cut(const struct esp_suite *suite)
 	       suite->icv_len == hash_len(HASH_SHA256) / 2;
 }
 
-/* "L2TP is silent" is the same for six causes; ESP's counters tell them apart. */
+/* "L2TP is silent" is the same for six causes; ESP's counters tell them apart. A Linux server whose LNS
+ * is off is as silent as one whose ESP is dropped: its port unreachable is no L2TP, so IPsec does not
+ * carry it. On the port where IKE answers, the former is the likelier. */
 static void refine(const struct stack *s, struct reason *why)
 {
+	bool natt = s->pair.lane == LANE_NATT;
 	struct esp_counters in, out;
 
 	if (why->id != REASON_L2TP_NO_ANSWER && why->id != REASON_PPP_NO_RESPONSE)
@@ -94,10 +97,9 @@ static void refine(const struct stack *s, struct reason *why)
 				: "");
 	else
 		reason_set(why, REASON_ESP_NO_RETURN,
-			"%llu ESP packets sent by %s, 0 received; IKE on the same gateway "
-			"answers%s",
-			(unsigned long long)out.packets,
-			s->pair.lane == LANE_NATT ? "UDP 4500" : "protocol 50",
+			"%llu ESP packets sent by %s, 0 received; IKE on the same %s%s",
+			(unsigned long long)out.packets, natt ? "UDP 4500" : "protocol 50",
+			natt ? "port answers: is the server's L2TP service on?" : "gateway answers",
 			may_be_cut(&s->pair.suite)
 				? "; it may cut SHA2-256 to 96 bits: esp = aes256-sha256_96"
 				: "");

@@ -275,7 +275,9 @@ static const struct row {
 	{quick_mode_refused, DO_NOTHING, "IKE-QM-REFUSED", "NO-PROPOSAL-CHOSEN", 2,
 		EXIT_CONNECT_FAILED},
 
-	{esp_dropped, DO_NOTHING, "ESP-NO-RETURN", "UDP 4500, 0 received", 45, EXIT_CONNECT_FAILED},
+	{esp_dropped, DO_NOTHING, "ESP-NO-RETURN",
+		"UDP 4500, 0 received; IKE on the same port answers: is the server's L2TP", 45,
+		EXIT_CONNECT_FAILED},
 	{esp_changed, DO_NOTHING, "ESP-MODIFIED", "none passed", 45, EXIT_CONNECT_FAILED},
 	{l2tp_silent, DO_NOTHING, "L2TP-NO-ANSWER", "SCCRQ", 45, EXIT_CONNECT_FAILED},
 	{l2tp_stopped, DO_NOTHING, "L2TP-REFUSED", "too many tunnels", 2, EXIT_CONNECT_FAILED},
