@@ -2,6 +2,8 @@
 # The steps of which the stories in scenarios.txt are made: what the user does and sees, and what
 # happens to the server and on the way. To be sourced by scenario.sh.
 
+traffic=() # who sends on as if nothing happened
+
 # ---- the user -------------------------------------------------------------------------------
 
 verb_connects() {
@@ -12,7 +14,12 @@ verb_connects() {
 	verb_is state up
 }
 
+# Who was inside has no tunnel any more, by the user's own will: traffic ends first.
 verb_disconnects() {
+	if ((${#traffic[@]})); then
+		kill -TERM "${traffic[@]}"
+		wait "${traffic[@]}" 2>/dev/null || traffic=()
+	fi
 	vpnctl client disconnect corp >/dev/null || lab_fail "disconnect ended with $?"
 	verb_is state down
 }
@@ -82,6 +89,7 @@ verb_traffic() {
 	local to
 	for to in "$TRIO_INSIDE" 203.0.113.200; do
 		ip netns exec "$(lab_ns client)" ping -q -i 0.2 "$to" >/dev/null 2>&1 &
+		traffic+=($!)
 	done
 }
 
