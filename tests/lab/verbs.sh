@@ -12,6 +12,7 @@ verb_connects() {
 	((rc == 0)) || lab_fail "connect ended with $rc: $(json error.id <"$LAB_DIR/connect")" \
 		"$(json error.evidence <"$LAB_DIR/connect")"
 	verb_is state up
+	verb_is data_plane "$play_plane"
 }
 
 # Who was inside has no tunnel any more, by the user's own will: traffic ends first.
