@@ -192,6 +192,9 @@ static void take_event(struct client *c, const struct conn_event *ev, struct io 
 	case CONN_EV_WANT_LINK:
 		conn_linked(c->conn, ev->id, c->say_no ? &no : NULL, c->now, out);
 		break;
+	case CONN_EV_WANT_HANDOVER:
+		fuzz_require(false); /* no kernel was offered */
+		break;
 	case CONN_EV_UP:
 		check_up(c);
 		c->up = true;
