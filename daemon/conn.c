@@ -463,6 +463,11 @@ msec conn_deadline(const struct conn *c)
 	return c->stack ? msec_min(c->due, stack_deadline(c->stack)) : c->due;
 }
 
+enum conn_state conn_get_state(const struct conn *c)
+{
+	return c->state;
+}
+
 void conn_get_status(const struct conn *c, struct conn_status *status)
 {
 	*status = (struct conn_status){

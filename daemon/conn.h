@@ -147,5 +147,7 @@ void conn_tick(struct conn *c, msec now, struct io *out);
 msec conn_deadline(const struct conn *c);
 bool conn_next_event(struct conn *c, struct conn_event *ev);
 
+/* The state alone: what a status costs more is asked of the kernel, where that does ESP. */
+enum conn_state conn_get_state(const struct conn *c);
 void conn_get_status(const struct conn *c, struct conn_status *status);
 bool conn_get_sa(const struct conn *c, unsigned i, struct esp_sa_status *status);

@@ -187,13 +187,9 @@ void conn_attempt_failed(struct conn *c, const struct reason *why, msec now, str
 	c->last = *why;
 	if (c->stack)
 		stack_abandon(c->stack, now, out);
-	if (try_otherwise(c, why) && !c->linked) {
-		conn_drop_stack(c);
-		c->next_ip--; /* the same */
-		conn_ask_sockets(c, now);
-		return;
-	}
-	if (try_next_address(c, why)) {
+	bool same_address = try_otherwise(c, why) && !c->linked;
+	c->next_ip -= same_address;
+	if (same_address || try_next_address(c, why)) {
 		conn_drop_stack(c);
 		conn_ask_sockets(c, now);
 		return;

@@ -282,10 +282,11 @@ static void carry_out(struct session *s, const struct conn_event *ev, struct io 
 
 static void show_state(struct session *s)
 {
-	conn_get_status(s->conn, &s->status);
-	if (s->status.state == s->shown)
+	enum conn_state state = conn_get_state(s->conn);
+
+	if (state == s->shown)
 		return;
-	s->shown = s->status.state;
+	s->shown = state;
 	control_changed(s->host->control, s->name);
 }
 

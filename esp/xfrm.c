@@ -107,6 +107,15 @@ static struct esp_counters count(struct xfrm *x, const struct xfrm_sa *sa)
 	return c;
 }
 
+/* What it has carried is kept. */
+static void delete (struct xfrm *x, const struct xfrm_sa *sa, struct esp_counters *total)
+{
+	struct esp_counters c = count(x, sa);
+
+	esp_counters_add(total, &c);
+	xfrm_sock_request(&x->sock, xfrm_msg_del_sa(sa), NULL, NULL);
+}
+
 /* ---- pairs ---- */
 
 static int kernel_install(struct esp *esp, const struct sa_pair *pair, msec now)
@@ -141,9 +150,7 @@ static void delete_out(struct xfrm *x, struct kernel_pair *k)
 
 	if (k->out != OUT_ADDED)
 		return;
-	struct esp_counters c = count(x, &sa);
-	esp_counters_add(&x->out, &c);
-	xfrm_sock_request(&x->sock, xfrm_msg_del_sa(&sa), NULL, NULL);
+	delete (x, &sa, &x->out);
 	k->out = OUT_SPENT;
 }
 
@@ -186,9 +193,7 @@ static void kernel_drop(struct esp *esp, uint32_t spi_in)
 		x->current = NULL;
 	delete_out(x, k);
 	struct xfrm_sa in = half(x, k, XFRM_IN);
-	struct esp_counters c = count(x, &in);
-	esp_counters_add(&x->in, &c);
-	xfrm_sock_request(&x->sock, xfrm_msg_del_sa(&in), NULL, NULL);
+	delete (x, &in, &x->in);
 	wipe(k, sizeof(*k));
 	free(k);
 }
