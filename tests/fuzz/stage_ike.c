@@ -93,10 +93,11 @@ static void drain(struct stage *s, struct io *out)
 
 static void pass(struct stage *s, msec end)
 {
+	const int most = TICKS_MAX + (int)((end - s->now) / 100);
 	struct io out = {0};
 
 	for (int ticks = 0; !s->over && ike_deadline(s->ike) <= end; ticks++) {
-		fuzz_require(ticks < TICKS_MAX + (int)((end - s->now) / 100));
+		fuzz_require(ticks < most);
 		if (ike_deadline(s->ike) > s->now)
 			s->now = ike_deadline(s->ike);
 		ike_tick(s->ike, s->now, &out);

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Counts what ctest ran: `tally.py JUNIT.xml`.
+"""Counts what ctest ran: `tally.py JUNIT.xml`; `tally.py --said JUNIT.xml` shows the end of what each
+program said that did not pass.
 
 The first line is "PASSED FAILED SKIPPED"; every further line names a case that did not pass. A
 program that says so for each of its tests, as cmocka does, counts with each of them, any other program
@@ -9,6 +10,8 @@ import re
 import sys
 import xml.etree.ElementTree as ElementTree
 
+SAID = 60  # lines
+REASON = re.compile(r"^FAILED: (.*)", re.MULTILINE)  # how the scripts of tests/net and tests/interop end
 TESTS = re.compile(r"\[\s+(OK|FAILED|SKIPPED)\s+\] ([A-Za-z_][\w/-]*)(?:: (.*))?$", re.MULTILINE)
 
 
@@ -29,14 +32,25 @@ def cases(program):
         said = output.strip().splitlines() or ["not run"]
         yield name, "skipped", said[-1].removeprefix("skip: ")
     elif "FAILED" not in (outcome for outcome, _ in tests.values()):
-        yield name, "failed", "timeout or crash" if tests else ""
+        reasons = REASON.findall(output) or ["timeout or crash" if tests else ""]
+        yield name, "failed", reasons[0]
+
+
+def show_said(programs):
+    for program in programs:
+        if program.get("status") == "fail":
+            print(f"---- the end of what {program.get('name')} said")
+            print(*(program.findtext("system-out") or "").splitlines()[-SAID:], sep="\n")
 
 
 def main():
     try:
-        programs = ElementTree.parse(sys.argv[1]).getroot().iter("testcase")
+        programs = list(ElementTree.parse(sys.argv[-1]).getroot().iter("testcase"))
     except (OSError, ElementTree.ParseError):
         print("0 1 0\nctest left no result")
+        return
+    if sys.argv[1] == "--said":
+        show_said(programs)
         return
     found = [case for program in programs for case in cases(program)]
     print(*(sum(outcome == want for _, outcome, _ in found) for want in ("passed", "failed", "skipped")))
