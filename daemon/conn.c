@@ -292,6 +292,7 @@ void conn_opened(struct conn *c, uint32_t id, const struct conn_sockets *sockets
 	c->stack_conf.ike.raw_esp |= sockets->raw_esp;
 	if (c->learned.encapsulate)
 		c->stack_conf.ike.encap = IKE_ENCAP_FORCE;
+	c->other_port |= sockets->shared && !c->learned.port_1701;
 	if (sockets->l2tp_port)
 		c->stack_conf.ike.l2tp_port = sockets->l2tp_port;
 	else if (c->other_port)

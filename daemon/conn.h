@@ -28,6 +28,7 @@ enum { CONN_ADDRESSES_MAX = 8 };
 struct conn_learned {
 	bool encapsulate; /* protocol 50 comes to nothing */
 	bool no_kernel;   /* its ESP refused what it had promised */
+	bool other_port;  /* what comes from port 1701 goes to another tunnel there */
 	bool port_1701;   /* the gateway takes no other port of ours for L2TP */
 };
 
@@ -89,6 +90,7 @@ struct conn_sockets {
 	uint16_t path_mtu;  /* 0 = unknown */
 	bool handover;      /* the kernel may take the session */
 	bool raw_esp;       /* the plane can do protocol 50 */
+	bool shared;        /* another connection of this host is to the same gateway */
 	uint16_t l2tp_port; /* our UDP port inside ESP; 0: the usual one */
 	struct esp *esp;    /* the data plane, there until CLOSE_SOCKETS; NULL: the user plane */
 };

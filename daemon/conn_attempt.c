@@ -131,6 +131,16 @@ static bool try_without_kernel(struct conn *c, const struct reason *why)
 	return true;
 }
 
+/* The call is up, and PPP goes unheard: what comes from that port goes to a tunnel that somebody else
+ * has, or that we had. */
+static bool try_other_port(struct conn *c, const struct reason *why)
+{
+	if (why->id != REASON_PPP_UNHEARD || c->other_port || c->learned.port_1701)
+		return false;
+	c->learned.other_port = true;
+	return true;
+}
+
 static bool try_port_1701(struct conn *c, const struct reason *why)
 {
 	bool may_be = why->id == REASON_IKE_QM_REFUSED || why->id == REASON_ESP_NO_RETURN ||
@@ -147,6 +157,7 @@ static bool try_otherwise(struct conn *c, const struct reason *why)
 {
 	const char *how = try_encapsulated(c, why)     ? "ESP in UDP"
 			  : try_without_kernel(c, why) ? "ESP without the kernel"
+			  : try_other_port(c, why)     ? "L2TP from another port than 1701"
 			  : try_port_1701(c, why)      ? "L2TP from port 1701"
 						       : NULL;
 
@@ -161,7 +172,8 @@ void conn_ask_sockets(struct conn *c, msec now)
 
 	/* A gateway that was not told of the end still has the tunnel before. Some, like xl2tpd with the
 	 * kernel's L2TP, take all data from its address and port for that one. */
-	c->other_port = (c->was_up || c->conf->ephemeral_ports) && !c->learned.port_1701;
+	c->other_port = (c->was_up || c->conf->ephemeral_ports || c->learned.other_port) &&
+			!c->learned.port_1701;
 	conn_enter(c, CONN_OPENING, now);
 	ev = conn_ask(c, CONN_EV_WANT_SOCKETS, now);
 	ev->other_port = c->other_port;

@@ -223,6 +223,7 @@ static bool open_all(struct session *s, bool kernel, const struct conn_event *ev
 		io_close_sockets(s);
 		return false;
 	}
+	to->shared = s->host->server_in_use(s->host->ctx, s, &ev->remote);
 	to->path_mtu = (uint16_t)udp_path_mtu(s->outer[LANE_NATT].udp);
 	if (kernel) {
 		to->esp = s->kernel.esp;

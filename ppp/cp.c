@@ -248,7 +248,7 @@ static void recv_ack(struct cp *cp, const struct ppp_packet *packet)
 		cp->ppp->bad++;
 		return;
 	}
-	cp->answered = true;
+	cp->answered = cp->ever_answered = true;
 	step(cp, FSM_RCA, &(struct cause){.packet = packet});
 }
 
@@ -263,7 +263,7 @@ static void recv_refusal(struct cp *cp, const struct ppp_packet *packet)
 		cp->ppp->bad++;
 		return;
 	}
-	cp->answered = true;
+	cp->answered = cp->ever_answered = true;
 	if (cp->ppp->phase == PHASE_OVER || too_many_rounds(cp, packet))
 		return;
 	step(cp, FSM_RCN, &(struct cause){.packet = packet});

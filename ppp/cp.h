@@ -47,13 +47,14 @@ struct cp {
 	enum fsm_state state;
 	struct retry retry;
 	struct opts opts;
-	uint8_t last_id;   /* of the last packet of our own that has a fresh id */
-	uint8_t id;        /* of our Configure-Request */
-	bool answered;     /* it has had its Ack, Nak or Reject; a second one is a duplicate */
-	bool repeated;     /* by cp_repeat() */
-	unsigned requests; /* Configure-Requests sent, repetitions included */
-	unsigned naks;     /* sent since our last Ack */
-	unsigned rounds;   /* Naks and Rejects, both ways, since this layer last went up */
+	uint8_t last_id;    /* of the last packet of our own that has a fresh id */
+	uint8_t id;         /* of our Configure-Request */
+	bool answered;      /* it has had its Ack, Nak or Reject; a second one is a duplicate */
+	bool ever_answered; /* one of them has: the peer hears us */
+	bool repeated;      /* by cp_repeat() */
+	unsigned requests;  /* Configure-Requests sent, repetitions included */
+	unsigned naks;      /* sent since our last Ack */
+	unsigned rounds;    /* Naks and Rejects, both ways, since this layer last went up */
 	size_t asked_len;
 	uint8_t asked[CP_ASKED]; /* the options in it */
 };

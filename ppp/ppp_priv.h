@@ -47,6 +47,7 @@ struct ppp {
 	uint16_t peer_mru; /* the peer asks for */
 	bool peer_acfc;    /* the peer takes frames without ff 03 */
 	uint32_t magic;    /* ours; 0 when the peer rejects the option */
+	unsigned asks;     /* requests of the peer's */
 	unsigned loops;    /* requests that came with our own magic number */
 
 	/* IPCP */

@@ -82,6 +82,7 @@ struct gateway *gateway_new(const struct gateway_conf *conf, const struct env *e
 		return NULL;
 	g->conf = *conf;
 	g->env = env;
+	g->stale_port = conf->tunnel_left;
 	if (!start(g)) {
 		gateway_free(g);
 		return NULL;

@@ -75,6 +75,7 @@ struct gateway_conf {
 	bool slow_repeats;      /* accel-ppp: says a control message again after 1, 2, 4, 8, 16 s */
 	bool strict_sccrq;      /* Yamaha: takes the AVPs of Windows in their order, nothing else */
 	bool one_tunnel_a_port; /* xl2tpd in the kernel: data from a port is its first tunnel's */
+	uint16_t tunnel_left;   /* with that: the port of a tunnel that is there already */
 	bool only_1701;         /* quick mode for another port of the client's is refused */
 	bool port_taken;        /* Windows: behind the client's NAT another has source port 1701 */
 

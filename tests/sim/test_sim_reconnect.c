@@ -2,6 +2,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <string.h>
 #include <cmocka.h>
 
 #include "tests/sim/world.h"
@@ -59,11 +60,51 @@ static void a_gateway_that_wants_1701_gets_it_at_once(void **state)
 	world_free(w);
 }
 
+/* Another client behind the same NAT, or a vpnd that was killed long ago. */
+static void a_tunnel_that_somebody_else_has_is_stepped_around(void **state)
+{
+	static const uint16_t auths[][2] = {{0xc223}, {0xc023, 0xc223}};
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct world_conf conf;
+
+		world_defaults(&conf, 3);
+		conf.gateway.one_tunnel_a_port = true;
+		conf.gateway.tunnel_left = L2TP_PORT;
+		memcpy(conf.gateway.auths, auths[i], sizeof(auths[i]));
+		struct world *w = world_new(&conf, &host);
+		assert_true(world_until(w, world_is_up, SECONDS(20)));
+		assert_int_equal(w->attempts, 2);
+		assert_true(world_pings_pass(w, 5));
+		world_disconnect(w);
+		world_free(w);
+	}
+}
+
+static void two_connections_to_a_gateway_have_two_ports(void **state)
+{
+	struct world_conf conf;
+
+	(void)state;
+	world_defaults(&conf, 4);
+	conf.gateway.one_tunnel_a_port = true;
+	conf.gateway.tunnel_left = L2TP_PORT;
+	conf.shared_gateway = true;
+	struct world *w = world_new(&conf, &host);
+	assert_true(world_until(w, world_is_up, SECONDS(5)));
+	assert_int_equal(w->attempts, 1);
+	world_disconnect(w);
+	world_free(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_tunnel_that_the_lns_still_has_does_not_take_the_new_ones_data),
 		cmocka_unit_test(a_gateway_that_wants_1701_gets_it_at_once),
+		cmocka_unit_test(a_tunnel_that_somebody_else_has_is_stepped_around),
+		cmocka_unit_test(two_connections_to_a_gateway_have_two_ports),
 	};
 
 	sim_host_open(&host);

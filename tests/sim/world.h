@@ -73,6 +73,7 @@ struct world_conf {
 	enum conn_net_error icmp;
 	unsigned addresses;  /* of the gateway's name; all but the last are dead; 0 = 1 */
 	bool raw_esp;        /* the client can do protocol 50 */
+	bool shared_gateway; /* another connection of the client's is to the same one */
 	bool drops_raw;      /* and the way cannot */
 	bool kernel_esp;     /* the client has a mixed plane: its host seals and opens */
 	bool kernel_session; /* and takes the session */
