@@ -2,21 +2,24 @@
 # The hosts of a scenario, in namespaces: client - router - server. To be sourced after
 # tests/net/netns.sh. The client is 192.0.2.2 at up0; the server is asked for at 198.51.100.1.
 #
-#   hosts_new plain|nat|double-nat [server-nat] [delay TIME] [loss PERCENT]
+#   hosts_new plain|v6|nat|double-nat [server-nat] [delay TIME] [loss PERCENT]
 #     plain         there is a route back to the client
+#     v6            plain, and by IPv6 too: 2001:db8:1::2 and 2001:db8:2::1
 #     nat           the router hides the client instead
 #     double-nat    so does one more, "home", in front of the router
 #     server-nat    the server is 203.0.113.130, behind "front" who forwards UDP 500 and 4500 to it
 #     delay, loss   each way, at the router, as netem has them
-#   hosts_drop WHAT     from now on the router drops: udp500, esp-out, esp-in, all
+#   hosts_drop WHAT     from now on the router drops: udp500, all, and of ESP esp-out and esp-in in UDP,
+#                       esp50-out and esp50-in as it is
 #   hosts_pass          and drops nothing any more
 #   hosts_nat_reboots   the router has forgotten all flows and gives them other ports
 
 hosts_new() {
 	hosts_near "$1"
 	hosts_far "$1" "${2:-}"
+	[[ $1 != v6 ]] || hosts_v6
 	hosts_build
-	[[ $1 == plain ]] || hosts_hide router
+	[[ $1 == @(plain|v6) ]] || hosts_hide router
 	[[ $1 != double-nat ]] || hosts_hide home
 	shift
 	if [[ ${1:-} == server-nat ]]; then
@@ -57,14 +60,14 @@ hosts_build() {
 	ip -batch - <<<"$HOSTS_CABLES"
 	for space in "${!HOSTS_TODO[@]}"; do
 		ip -n "$LAB_NAME-$space" -batch - <<<"link set lo up"$'\n'"${HOSTS_TODO[$space]}"
-		[[ $space == @(client|server) ]] || lab_in "$space" sysctl -q net.ipv4.ip_forward=1
+		[[ $space == @(client|server) ]] || lab_in "$space" sysctl -q net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
 	done
 }
 
 # From the client to the router.
 hosts_near() {
 	case $1 in
-	plain | nat) hosts_cable client up0 192.0.2.2/24 router in0 192.0.2.1/24 ;;
+	plain | nat | v6) hosts_cable client up0 192.0.2.2/24 router in0 192.0.2.1/24 ;;
 	double-nat)
 		hosts_cable client up0 192.0.2.2/24 home in0 192.0.2.1/24
 		hosts_cable home out0 203.0.113.2/25 router in0 203.0.113.1/25
@@ -73,6 +76,12 @@ hosts_near() {
 	*) lab_fail "there is no way to the router called $1" ;;
 	esac
 	hosts_do client "route add default via 192.0.2.1"
+}
+
+hosts_v6() {
+	hosts_do client "addr add 2001:db8:1::2/64 dev up0 nodad" "route add default via 2001:db8:1::1 dev up0 onlink"
+	hosts_do router "addr add 2001:db8:1::1/64 dev in0 nodad" "addr add 2001:db8:2::fe/64 dev out0 nodad"
+	hosts_do server "addr add 2001:db8:2::1/64 dev eth0 nodad" "route add default via 2001:db8:2::fe dev eth0 onlink"
 }
 
 # From the router to the server, and the way back.
@@ -84,7 +93,7 @@ hosts_far() {
 		hosts_do server "route add default via 203.0.113.129"
 	fi
 	hosts_cable router out0 198.51.100.254/24 "$end" "$at" 198.51.100.1/24
-	[[ $1 != plain ]] || hosts_do "$end" "route add 192.0.2.0/24 via 198.51.100.254"
+	[[ $1 != @(plain|v6) ]] || hosts_do "$end" "route add 192.0.2.0/24 via 198.51.100.254"
 }
 
 # ---- what they do to packets ----------------------------------------------------------------
@@ -108,6 +117,8 @@ hosts_drop() {
 	udp500) rule=(-p udp --dport 500) ;;
 	esp-out) rule=(-i in0 -p udp --dport 4500 -m u32 --u32 "$hosts_is_esp") ;;
 	esp-in) rule=(-i out0 -p udp --sport 4500 -m u32 --u32 "$hosts_is_esp") ;;
+	esp50-out) rule=(-i in0 -p esp) ;;
+	esp50-in) rule=(-i out0 -p esp) ;;
 	all) ;;
 	*) lab_fail "the router cannot drop $1" ;;
 	esac

@@ -42,7 +42,8 @@ judge() {
 		outcome=SKIPPED why=$(sed -n 's/^skip: //p' "$kept/said")
 	elif (($2)); then
 		why=${why:-$(sed -n 's/^FAILED: //p' "$kept/said" | tail -n 1)}
-	elif why=$(python3 "$here/../interop/allowed.py" "$kept/uplink.pcap" --server 198.51.100.1); then
+	elif why=$(python3 "$here/../interop/allowed.py" "$kept/uplink.pcap" \
+		--server 198.51.100.1 --server 2001:db8:2::1); then
 		outcome=OK
 	fi
 	case $outcome in

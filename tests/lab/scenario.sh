@@ -39,11 +39,16 @@ split() {
 
 # The server's kernel knows the keys of what is in the recording.
 play_ended() {
+	local space
 	trio_end server
+	trio_end client
 	if (($1 == 0)); then
 		cp "$LAB_DIR/uplink.pcap" "$play_keep/"
 	elif (($1 != 77)) && cd "$LAB_DIR"; then
-		ip -n "$(lab_ns server)" xfrm state >xfrm-state || true
+		for space in server client; do
+			ip -n "$(lab_ns "$space")" xfrm state >"xfrm-state-$space" || true
+			ip -n "$(lab_ns "$space")" xfrm policy >"xfrm-policy-$space" || true
+		done
 		find . -type f -exec cp --parents -t "$play_keep" {} +
 	fi
 	lab_end
@@ -65,6 +70,7 @@ trio_new server
 trio_serve server "${server_keys[@]}"
 trio_start server ipsec
 trio_start server l2tp
+[[ ${host_words[0]} != v6 ]] || trio_start server relay
 vpnd_conf client corp "data-plane = $play_plane" "${client_keys[@]}"
 vpnd_resolv client $'nameserver 192.0.2.1\n'
 vpnd_remember client

@@ -5,11 +5,14 @@
 #
 #   trio_new SPACE, trio_in SPACE COMMAND..., trio_end SPACE
 #   trio_serve SPACE ["KEY=VALUE"...]   the files of a server: psk, password, or a key of ipsec.conf
-#   trio_start SPACE ipsec|l2tp         returns when it listens
+#   trio_dial SPACE ADDRESS ["KEY=VALUE"...]   the files of a client of that server, the same keys
+#   trio_up SPACE, trio_down SPACE      what a user of those types to connect and to disconnect
+#   trio_start SPACE ipsec|l2tp|relay   returns when it listens. xl2tpd knows no IPv6: what comes to
+#                                       2001:db8:2::1 is handed to it by a relay
 #   trio_stop SPACE ipsec|l2tp          as an administrator does: with goodbyes
 #   trio_kill SPACE PROGRAM...          as when the power fails
 
-declare -A TRIO_PID=() # "SPACE ipsec", "SPACE l2tp"
+declare -A TRIO_PID=() # "SPACE ipsec", "SPACE l2tp", "SPACE relay"
 readonly TRIO_INSIDE=192.168.42.1
 
 # pppd alone has a file that no option names.
@@ -67,6 +70,36 @@ trio_serve() {
 		"lcp-echo-failure 4" "connect-delay 5000" debug "logfile /run/log/pppd" >"$etc/options.xl2tpd"
 }
 
+# ---- the files of a client ------------------------------------------------------------------
+
+trio_dial() {
+	local etc=$LAB_DIR/trio-$1/run/etc
+	trio_serve "$1" left=%defaultroute leftprotoport=17/1701 right="$2" rightid=%any \
+		rightprotoport=17/1701 dpdtimeout=150s keyingtries=1 "${@:3}"
+	printf '%s\n' "[global]" "port = 1701" "[lac l2tp]" "lns = $2" \
+		"pppoptfile = /run/etc/options.l2tpd" "length bit = yes" >"$etc/xl2tpd.conf"
+	printf '%s\n' nodetach noipdefault nodefaultroute noauth refuse-eap refuse-pap refuse-chap \
+		refuse-mschap "name alice" "password $(sed -n 's/^alice l2tpd "\(.*\)".*/\1/p' "$etc/chap-secrets")" \
+		usepeerdns "mtu 1400" "mru 1400" noccp "lcp-echo-interval 30" "lcp-echo-failure 5" \
+		debug "logfile /run/log/pppd" >"$etc/options.l2tpd"
+}
+
+# It says that it is established, or not; its status is 0 either way.
+trio_up() {
+	trio_in "$1" ipsec up l2tp | tee "$LAB_DIR/trio-$1/run/log/up" | grep -q "established successfully" &&
+		echo "c l2tp" >"$LAB_DIR/trio-$1/run/xl2tpd/control"
+}
+
+trio_down() {
+	echo "d l2tp" >"$LAB_DIR/trio-$1/run/xl2tpd/control"
+	lab_wait 30 "pppd of $1 has ended" trio_is_hung_up "$1"
+	trio_in "$1" ipsec down l2tp >/dev/null
+}
+
+trio_is_hung_up() {
+	! trio_in "$1" ip link show ppp0 >/dev/null 2>&1
+}
+
 # ---- the daemons ----------------------------------------------------------------------------
 
 trio_start() {
@@ -74,6 +107,7 @@ trio_start() {
 	case $2 in
 	ipsec) command=(ipsec start --nofork) ;;
 	l2tp) command=(xl2tpd -D -c /run/etc/xl2tpd.conf -p /run/xl2tpd/pid -C /run/xl2tpd/control) ;;
+	relay) command=(socat UDP6-LISTEN:1701,bind=[2001:db8:2::1],fork UDP4:127.0.0.1:1701) ;;
 	esac
 	[[ ! -e $log/charon || $2 != ipsec ]] || mv "$log/charon" "$log/charon.before"
 	STRONGSWAN_CONF=/run/etc/strongswan.conf nsenter --net="/run/netns/$LAB_NAME-$1" \
@@ -93,10 +127,14 @@ trio_l2tp_listens() {
 	grep -q ':06A5 ' "/proc/${TRIO_PID[$1 l2tp]}/net/udp"
 }
 
+trio_relay_listens() {
+	grep -q ':06A5 ' "/proc/${TRIO_PID[$1 relay]}/net/udp6"
+}
+
 trio_stop() {
 	case $2 in
 	ipsec) trio_in "$1" ipsec stop >/dev/null ;;
-	l2tp) kill -TERM "${TRIO_PID[$1 l2tp]}" ;;
+	*) kill -TERM "${TRIO_PID[$1 $2]}" ;;
 	esac
 	wait "${TRIO_PID[$1 $2]}" 2>/dev/null || true
 }

@@ -89,9 +89,14 @@ verb_pings-off() {
 verb_traffic() {
 	local to
 	for to in "$TRIO_INSIDE" 203.0.113.200; do
-		ip netns exec "$(lab_ns client)" ping -q -i 0.2 "$to" >/dev/null 2>&1 &
+		ip netns exec "$(lab_ns client)" ping -O -i 0.2 "$to" >"$LAB_DIR/traffic.$to" 2>&1 &
 		traffic+=($!)
+		lab_wait 10 "traffic to $to" has_lines 2 "$LAB_DIR/traffic.$to"
 	done
+}
+
+has_lines() {
+	(($(wc -l <"$2") >= $1))
 }
 
 # nowhere: the tunnel is not there, and nothing takes another way.
@@ -102,11 +107,65 @@ verb_nowhere() {
 	done
 }
 
+# also KEY = VALUE: a second connection, other, to the same server, with a key of its own.
+verb_also() {
+	vpnd_conf client other "data-plane = $play_plane" "${client_keys[@]}" "$*"
+	vpnctl client reload >/dev/null
+	vpnctl client connect other >/dev/null || lab_fail "the other connection: connect ended with $?"
+	vpnd_is client other data_plane "$play_plane" ||
+		lab_fail "the other is on the plane $(vpnd_status client other data_plane)"
+}
+
+# also-pings: by the other's interface.
+verb_also-pings() {
+	vpnd_ping client "$TRIO_INSIDE" -I "$(vpnd_status client other network.interface)"
+}
+
+verb_also-ends() {
+	vpnctl client disconnect other >/dev/null || lab_fail "the other connection: disconnect ended with $?"
+}
+
 # vpnd-dies: as when the power fails, and it is started again.
 verb_vpnd-dies() {
 	vpnd_kill client
+	vpnd_is_back
+}
+
+vpnd_is_back() {
 	vpnd_start client --log-level debug
 	vpnd_clean client
+}
+
+# dies-in connect|disconnect|rekey TEXT: as soon as vpnd's log has that text, and it is started again.
+verb_dies-in() {
+	local log line
+	log=$(vpnd_home client)/log
+	[[ $1 == connect ]] || vpnctl client connect corp >/dev/null
+	: >"$log"
+	[[ $1 == rekey ]] || vpnctl client "$1" corp >/dev/null 2>&1 &
+	while read -r -t 60 line; do
+		[[ $line != *"${*:2}"* ]] || break
+	done < <(exec tail -n +1 -f --pid="${VPND_PID[client]}" "$log")
+	[[ $line == *"${*:2}"* ]] || lab_fail "vpnd never said: ${*:2}"
+	vpnd_kill client
+	vpnd_is_back
+}
+
+# ---- others on the client's host ------------------------------------------------------------
+
+# here-starts, here-stops ipsec|l2tp: the client's host has strongSwan and xl2tpd, too.
+verb_here-starts() {
+	[[ -d $LAB_DIR/trio-client ]] || { trio_new client && trio_serve client; }
+	trio_start client "$1"
+}
+
+verb_here-stops() {
+	trio_stop client "$1"
+}
+
+# here-flushes: somebody removes all SAs, or all policies, that this host has.
+verb_here-flushes() {
+	lab_in client ip xfrm "$1" flush
 }
 
 # ---- the server and the way -----------------------------------------------------------------
