@@ -27,9 +27,10 @@ static void on_news(void *ctx)
 {
 	struct session *s = ctx;
 	struct io out = {0};
+	msec now = loop_now(s->host->loop);
 
-	xfrm_ready(s->kernel.esp);
-	conn_tick(s->conn, loop_now(s->host->loop), &out);
+	xfrm_ready(s->kernel.esp, now);
+	conn_tick(s->conn, now, &out);
 	session_settle(s, &out);
 }
 

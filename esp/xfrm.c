@@ -1,38 +1,11 @@
 #include "esp/xfrm.h"
 
 #include <errno.h>
-#include <linux/xfrm.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "base/secret.h"
-#include "esp/esp_plane.h"
-#include "esp/xfrm_msg.h"
-#include "esp/xfrm_sock.h"
-
-/* A pair whose inbound half is in the kernel. The outbound one is there while the pair is used, and
- * never comes again: it would count from 1 under the same key. IKE goes back to an older pair only
- * until it has a new one; till then nothing is sent. */
-struct kernel_pair {
-	struct sa_pair pair; /* no keys any more once both have been in the kernel */
-	msec installed_at;
-	enum { OUT_WAITS, OUT_ADDED, OUT_SPENT } out;
-	unsigned raised, pending; /* 1 << enum esp_event_kind, as in the user plane */
-	int error;                /* of BROKEN */
-};
-
-struct xfrm {
-	struct esp face;
-	struct xfrm_sock sock, news;
-	uint32_t reqid;
-	struct ip server;
-	struct kernel_pair *at[ESP_PAIRS_MAX]; /* in order of installation */
-	unsigned n;
-	struct kernel_pair *current; /* the one the kernel sends on; NULL before esp_use() */
-	msec last_in;
-	struct esp_counters in, out; /* of dropped pairs, and of no pair */
-};
+#include "esp/xfrm_priv.h"
 
 static struct xfrm *xfrm(const struct esp *esp)
 {
@@ -47,12 +20,12 @@ static struct kernel_pair *find(const struct xfrm *x, uint32_t spi_in)
 	return NULL;
 }
 
-static struct xfrm_sa half(const struct xfrm *x, const struct kernel_pair *k, enum xfrm_way way)
+struct xfrm_sa xfrm_half(const struct xfrm *x, const struct kernel_pair *k, enum xfrm_way way)
 {
 	return (struct xfrm_sa){.pair = &k->pair, .way = way, .reqid = x->reqid};
 }
 
-static void raise_event(struct kernel_pair *k, enum esp_event_kind kind)
+void xfrm_raise(struct kernel_pair *k, enum esp_event_kind kind)
 {
 	unsigned bit = 1u << kind;
 
@@ -74,12 +47,11 @@ static void compare(void *ctx, const struct nlmsghdr *h)
 	r->same = xfrm_msg_is_sa(h, r->sa);
 }
 
-/* Add, and look whether it is there as it was meant: between the two lie a kernel of any age and
- * everybody else who may change SAs. */
-static int add(struct xfrm *x, const struct xfrm_sa *sa)
+/* Between the two lie a kernel of any age and everybody else who may change SAs. */
+int xfrm_put_sa(struct xfrm *x, struct nl_msg *m, const struct xfrm_sa *sa)
 {
 	struct reading r = {.sa = sa};
-	int rc = xfrm_sock_request(&x->sock, xfrm_msg_add_sa(sa), NULL, NULL);
+	int rc = xfrm_sock_request(&x->sock, m, NULL, NULL);
 
 	if (rc != 0)
 		return rc;
@@ -89,6 +61,11 @@ static int add(struct xfrm *x, const struct xfrm_sa *sa)
 	if (rc != 0)
 		xfrm_sock_request(&x->sock, xfrm_msg_del_sa(sa), NULL, NULL);
 	return rc;
+}
+
+static int add(struct xfrm *x, const struct xfrm_sa *sa)
+{
+	return xfrm_put_sa(x, xfrm_msg_add_sa(sa), sa);
 }
 
 static void take_state(void *ctx, const struct nlmsghdr *h)
@@ -131,7 +108,7 @@ static int kernel_install(struct esp *esp, const struct sa_pair *pair, msec now)
 	if (!k)
 		return -ENOMEM;
 	*k = (struct kernel_pair){.pair = *pair, .installed_at = now};
-	struct xfrm_sa in = half(x, k, XFRM_IN);
+	struct xfrm_sa in = xfrm_half(x, k, XFRM_IN);
 	int rc = add(x, &in);
 	wipe(&k->pair.in.key, sizeof(k->pair.in.key));
 	wipe(&k->pair.in.auth, sizeof(k->pair.in.auth));
@@ -146,7 +123,7 @@ static int kernel_install(struct esp *esp, const struct sa_pair *pair, msec now)
 
 static void delete_out(struct xfrm *x, struct kernel_pair *k)
 {
-	struct xfrm_sa sa = half(x, k, XFRM_OUT);
+	struct xfrm_sa sa = xfrm_half(x, k, XFRM_OUT);
 
 	if (k->out != OUT_ADDED)
 		return;
@@ -163,12 +140,12 @@ static void kernel_use(struct esp *esp, uint32_t spi_in)
 
 	if (!k || k->out != OUT_WAITS) /* check: xfrm-out-once */
 		return;
-	struct xfrm_sa out = half(x, k, XFRM_OUT);
+	struct xfrm_sa out = xfrm_half(x, k, XFRM_OUT);
 	k->error = add(x, &out);
 	wipe(&k->pair.out.key, sizeof(k->pair.out.key));
 	wipe(&k->pair.out.auth, sizeof(k->pair.out.auth));
 	if (k->error != 0) {
-		raise_event(k, ESP_EV_BROKEN);
+		xfrm_raise(k, ESP_EV_BROKEN);
 		return;
 	}
 	k->out = OUT_ADDED;
@@ -192,7 +169,7 @@ static void kernel_drop(struct esp *esp, uint32_t spi_in)
 	if (x->current == k)
 		x->current = NULL;
 	delete_out(x, k);
-	struct xfrm_sa in = half(x, k, XFRM_IN);
+	struct xfrm_sa in = xfrm_half(x, k, XFRM_IN);
 	delete (x, &in, &x->in);
 	wipe(k, sizeof(*k));
 	free(k);
@@ -210,10 +187,10 @@ static bool kernel_has_spi(const struct esp *esp, uint32_t spi_in)
 static void look_for_first(struct xfrm *x)
 {
 	for (unsigned i = 0; i < x->n; i++) {
-		struct xfrm_sa in = half(x, x->at[i], XFRM_IN);
+		struct xfrm_sa in = xfrm_half(x, x->at[i], XFRM_IN);
 
 		if (!(x->at[i]->raised & 1u << ESP_EV_FIRST_IN) && count(x, &in).packets)
-			raise_event(x->at[i], ESP_EV_FIRST_IN);
+			xfrm_raise(x->at[i], ESP_EV_FIRST_IN);
 	}
 }
 
@@ -250,77 +227,6 @@ static void kernel_send(struct esp *esp, struct pktq *in, msec now, struct io *o
 }
 
 /* ---- news ---- */
-
-static void lose(struct xfrm *x, uint32_t spi, enum esp_event_kind kind)
-{
-	for (unsigned i = 0; i < x->n; i++) {
-		struct kernel_pair *k = x->at[i];
-
-		if (k->pair.in.spi == spi || (k->out == OUT_ADDED && k->pair.out.spi == spi))
-			raise_event(k, kind);
-	}
-}
-
-static void lose_all(struct xfrm *x)
-{
-	for (unsigned i = 0; i < x->n; i++)
-		raise_event(x->at[i], ESP_EV_LOST);
-}
-
-static bool is_block(const struct xfrm *x, const struct nlmsghdr *h)
-{
-	return h->nlmsg_type == XFRM_MSG_FLUSHPOLICY ||
-	       (h->nlmsg_type == XFRM_MSG_DELPOLICY && x->server.family != FAMILY_NONE);
-}
-
-/* The backstop is put back whoever took it; that it is there already is no news. */
-static int put_block(struct xfrm *x)
-{
-	for (enum xfrm_way way = XFRM_IN; way <= XFRM_OUT; way++) {
-		int rc = xfrm_sock_request(
-			&x->sock, xfrm_msg_add_block(&x->server, way), NULL, NULL);
-
-		if (rc != 0 && rc != -EEXIST)
-			return rc;
-	}
-	return 0;
-}
-
-/* The SPI of an SA that was removed or has expired; 0 of anything else. */
-static uint32_t spi_of(const struct nlmsghdr *h)
-{
-	const uint8_t *body = NLMSG_DATA(h);
-	size_t at = h->nlmsg_type == XFRM_MSG_DELSA
-			    ? offsetof(struct xfrm_usersa_id, spi)
-			    : offsetof(struct xfrm_user_expire, state.id.spi);
-
-	return h->nlmsg_len >= NLMSG_LENGTH(at + 4) ? get_u32(body + at) : 0;
-}
-
-static void on_news(void *ctx, const struct nlmsghdr *h)
-{
-	struct xfrm *x = ctx;
-
-	if (h->nlmsg_pid == x->sock.port) /* check: xfrm-echo */
-		return;
-	if (h->nlmsg_type == XFRM_MSG_FLUSHSA)
-		lose_all(x);
-	else if (h->nlmsg_type == XFRM_MSG_DELSA)
-		lose(x, spi_of(h), ESP_EV_LOST);
-	else if (h->nlmsg_type == XFRM_MSG_EXPIRE)
-		lose(x, spi_of(h), ESP_EV_EXHAUSTED);
-	else if (is_block(x, h) && put_block(x) != 0)
-		log_warn(
-			x->face.env->log, "esp", "the policy against L2TP in clear does not stand");
-}
-
-void xfrm_ready(struct esp *plane)
-{
-	struct xfrm *x = xfrm(plane);
-
-	if (xfrm_sock_news(&x->news, on_news, x) != 0)
-		log_warn(x->face.env->log, "esp", "news of the kernel's SAs were lost");
-}
 
 int xfrm_fd(const struct esp *plane)
 {
@@ -361,7 +267,7 @@ static bool kernel_get_status(const struct esp *esp, unsigned i, struct esp_sa_s
 	if (i >= x->n)
 		return false;
 	const struct kernel_pair *k = x->at[i];
-	struct xfrm_sa in = half(x, k, XFRM_IN), out = half(x, k, XFRM_OUT);
+	struct xfrm_sa in = xfrm_half(x, k, XFRM_IN), out = xfrm_half(x, k, XFRM_OUT);
 	*status = (struct esp_sa_status){
 		.suite = k->pair.suite,
 		.spi_in = k->pair.in.spi,
@@ -390,6 +296,18 @@ static void kernel_get_totals(
 }
 
 /* ---- life ---- */
+
+int xfrm_put_block(struct xfrm *x)
+{
+	for (enum xfrm_way way = XFRM_IN; way <= XFRM_OUT; way++) {
+		int rc = xfrm_sock_request(
+			&x->sock, xfrm_msg_add_block(&x->server, way), NULL, NULL);
+
+		if (rc != 0 && rc != -EEXIST)
+			return rc;
+	}
+	return 0;
+}
 
 static void take_block_away(struct xfrm *x)
 {
@@ -436,7 +354,7 @@ int xfrm_open(const struct env *env, const struct ip *server, uint32_t reqid, st
 		rc = xfrm_sock_listen(&x->news);
 	if (rc == 0) {
 		x->server = *server;
-		rc = put_block(x);
+		rc = xfrm_put_block(x);
 	}
 	if (rc != 0) {
 		esp_free(&x->face);

@@ -15,10 +15,10 @@
 [[gnu::warn_unused_result]] int xfrm_open(
 	const struct env *env, const struct ip *server, uint32_t reqid, struct esp **plane);
 
-/* Becomes readable when somebody changed SAs or policies, or one of ours expires; then
- * xfrm_ready(). */
+/* Becomes readable when somebody changed SAs or policies, one of ours expires, or the gateway sends
+ * from another port; then xfrm_ready(), which is bounded: what it leaves keeps the fd readable. */
 int xfrm_fd(const struct esp *plane);
-void xfrm_ready(struct esp *plane);
+void xfrm_ready(struct esp *plane, msec now);
 
 /* Remove what a connection of that reqid to that server left. 0, or the first -errno that is not
  * "gone already". */

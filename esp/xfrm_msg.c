@@ -48,13 +48,19 @@ static const struct esp_half *half_of(const struct xfrm_sa *sa)
 	return sa->way == XFRM_IN ? &sa->pair->in : &sa->pair->out;
 }
 
+/* Octets of the cipher's key, with what belongs to it. */
+static size_t cipher_key(const struct esp_suite *suite)
+{
+	return suite->key_len + (suite->cipher == ESP_AES_GCM ? SALT : 0u);
+}
+
 /* The attribute for GCM, or for the cipher; its length. */
 static size_t alg_crypt(union alg *to, const struct xfrm_sa *sa)
 {
 	const struct esp_suite *suite = &sa->pair->suite;
 	const char *name = cipher_names[suite->cipher];
 	bool gcm = suite->cipher == ESP_AES_GCM;
-	size_t n = suite->key_len + (gcm ? SALT : 0u);
+	size_t n = cipher_key(suite);
 	uint8_t *key = gcm ? (uint8_t *)to->aead.alg_key : (uint8_t *)to->crypt.alg_key;
 
 	*to = (union alg){0};
@@ -99,7 +105,7 @@ static xfrm_address_t address(const struct ip *ip)
 	return a;
 }
 
-static struct ip ip_from(const xfrm_address_t *a, uint16_t af)
+struct ip xfrm_msg_ip(const void *a, uint16_t af)
 {
 	return af == AF_INET6 ? ip_of(FAMILY_IPV6, slice(a, 16)) : ip_of(FAMILY_IPV4, slice(a, 4));
 }
@@ -215,13 +221,12 @@ static int put_window(struct nl_msg *m)
 	return 0;
 }
 
-struct nl_msg *xfrm_msg_add_sa(const struct xfrm_sa *sa)
+static struct nl_msg *sa_message(int type, int flags, const struct xfrm_sa *sa)
 {
 	struct xfrm_usersa_info info;
 
 	fill_sa(&info, sa);
-	struct nl_msg *m =
-		message(XFRM_MSG_NEWSA, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, &info, sizeof(info));
+	struct nl_msg *m = message(type, NLM_F_ACK | flags, &info, sizeof(info));
 	int bad = m ? put_keys(m, sa) : 0;
 
 	if (m && sa->pair->lane == LANE_NATT) {
@@ -236,6 +241,16 @@ struct nl_msg *xfrm_msg_add_sa(const struct xfrm_sa *sa)
 		return NULL;
 	}
 	return m;
+}
+
+struct nl_msg *xfrm_msg_add_sa(const struct xfrm_sa *sa)
+{
+	return sa_message(XFRM_MSG_NEWSA, NLM_F_CREATE | NLM_F_EXCL, sa);
+}
+
+struct nl_msg *xfrm_msg_update_sa(const struct xfrm_sa *sa)
+{
+	return sa_message(XFRM_MSG_UPDSA, 0, sa);
 }
 
 static struct nl_msg *by_id(int type, int flags, const struct ip *dst, uint32_t spi)
@@ -389,7 +404,7 @@ bool xfrm_msg_state(const struct nlmsghdr *h, struct xfrm_sa_state *state)
 	if (!parse(h, attrs, &info))
 		return false;
 	*state = (struct xfrm_sa_state){
-		.dst = ip_from(&info.id.daddr, info.family),
+		.dst = xfrm_msg_ip(&info.id.daddr, info.family),
 		.spi = ntohl(info.id.spi),
 		.reqid = info.reqid,
 		.count = {.packets = info.curlft.packets,
@@ -398,6 +413,30 @@ bool xfrm_msg_state(const struct nlmsghdr *h, struct xfrm_sa_state *state)
 			.replayed = (uint64_t)info.stats.replay + info.stats.replay_window},
 	};
 	return true;
+}
+
+static bool take_key(const struct nlattr *attr, size_t head, size_t n, uint8_t *to)
+{
+	if (!attr || (size_t)nla_len(attr) != head + n)
+		return false;
+	memcpy(to, (uint8_t *)nla_data(attr) + head, n);
+	return true;
+}
+
+bool xfrm_msg_keys(const struct nlmsghdr *h, const struct esp_suite *suite, struct esp_half *half)
+{
+	struct nlattr *attrs[XFRMA_MAX + 1];
+	struct xfrm_usersa_info info;
+	bool parsed = parse(h, attrs, &info);
+
+	if (parsed && suite->cipher == ESP_AES_GCM)
+		return take_key(attrs[XFRMA_ALG_AEAD], sizeof(struct xfrm_algo_aead),
+			cipher_key(suite), half->key);
+	return parsed &&
+	       take_key(attrs[XFRMA_ALG_CRYPT], sizeof(struct xfrm_algo), cipher_key(suite),
+		       half->key) &&
+	       take_key(attrs[XFRMA_ALG_AUTH_TRUNC], sizeof(struct xfrm_algo_auth),
+		       hash_len(suite->auth), half->auth);
 }
 
 static bool has(const struct nlattr *attr, const void *octets, size_t n)

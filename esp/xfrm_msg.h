@@ -32,6 +32,8 @@ struct xfrm_sa_state {
 /* All of these: NULL when out of memory. The SA has no limit of time: with the wall clock set the
  * kernel would drop it, and IKE counts by its own. */
 struct nl_msg *xfrm_msg_add_sa(const struct xfrm_sa *sa);
+/* New ports for one that is there; the kernel wants all the rest again, keys included. */
+struct nl_msg *xfrm_msg_update_sa(const struct xfrm_sa *sa);
 struct nl_msg *xfrm_msg_del_sa(const struct xfrm_sa *sa);
 struct nl_msg *xfrm_msg_get_sa(const struct xfrm_sa *sa);
 
@@ -50,6 +52,12 @@ void xfrm_msg_free(struct nl_msg *m); /* wipes. NULL is allowed */
 
 /* Of a message XFRM_MSG_NEWSA; false when it is none, or malformed. */
 bool xfrm_msg_state(const struct nlmsghdr *h, struct xfrm_sa_state *state);
+
+/* The keys in an XFRM_MSG_NEWSA of an SA with that suite; false when they are not there. */
+bool xfrm_msg_keys(const struct nlmsghdr *h, const struct esp_suite *suite, struct esp_half *half);
+
+/* An xfrm_address_t. */
+struct ip xfrm_msg_ip(const void *address, uint16_t af);
 
 /* Is this XFRM_MSG_NEWSA the SA that xfrm_msg_add_sa() asked for, keys included? */
 bool xfrm_msg_is_sa(const struct nlmsghdr *h, const struct xfrm_sa *sa);

@@ -10,7 +10,10 @@
 #include "base/secret.h"
 #include "esp/xfrm_msg.h"
 
-enum { ROOM = 16384 }; /* twice what the kernel fills of a dump at once */
+enum {
+	ROOM = 16384, /* twice what the kernel fills of a dump at once */
+	NEWS_AT_ONCE = 64,
+};
 
 static int opened(struct xfrm_sock *s, int flags)
 {
@@ -93,13 +96,13 @@ int xfrm_sock_request(struct xfrm_sock *s, struct nl_msg *m, xfrm_visit_fn *visi
 
 int xfrm_sock_news(struct xfrm_sock *s, xfrm_visit_fn *visit, void *ctx)
 {
-	ssize_t n;
+	ssize_t n = 0;
 
-	while ((n = recv(s->fd, s->buf, ROOM, 0)) > 0)
+	for (int i = 0; i < NEWS_AT_ONCE && (n = recv(s->fd, s->buf, ROOM, 0)) > 0; i++)
 		for (const struct nlmsghdr *h = s->buf; NLMSG_OK(h, (size_t)n);
 			h = NLMSG_NEXT(h, n))
 			visit(ctx, h);
-	int err = errno;
+	int err = n < 0 ? errno : EAGAIN;
 	wipe(s->buf, ROOM);
 	return err == EAGAIN ? 0 : -err;
 }

@@ -28,5 +28,6 @@ void xfrm_sock_close(struct xfrm_sock *s);
  * 0 or -errno. */
 int xfrm_sock_request(struct xfrm_sock *s, struct nl_msg *m, xfrm_visit_fn *visit, void *ctx);
 
-/* Show all news. 0, or -ENOBUFS when some were lost. */
+/* Show the news, those of some datagrams at most: whoever makes them may never stop. 0, or -ENOBUFS
+ * when some were lost. */
 int xfrm_sock_news(struct xfrm_sock *s, xfrm_visit_fn *visit, void *ctx);

@@ -10,6 +10,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -83,7 +84,7 @@ static void a_flush_by_others_is_undone_and_nothing_of_theirs_is_touched(void **
 	struct esp *plane = open_plane();
 	sh("ip xfrm policy flush");
 	assert_int_equal(send_plainly(1701), 0);
-	xfrm_ready(plane);
+	xfrm_ready(plane, 1000);
 	assert_int_equal(send_plainly(1701), -EPERM);
 	sh("ip xfrm policy add %s dir out action block priority 7", others);
 	esp_free(plane);
@@ -91,6 +92,29 @@ static void a_flush_by_others_is_undone_and_nothing_of_theirs_is_touched(void **
 	sh("ip xfrm policy get %s dir out >/dev/null", others);
 	sh("ip xfrm policy delete %s dir out", others);
 	sh("test -z \"$(ip xfrm policy)\"");
+}
+
+static bool has_news(const struct esp *plane)
+{
+	struct pollfd p = {.fd = xfrm_fd(plane), .events = POLLIN};
+
+	return poll(&p, 1, 0) == 1;
+}
+
+/* Others may make news as fast as they are read: the loop has other work, too. */
+static void a_flood_of_news_is_read_in_pieces(void **state)
+{
+	struct esp *plane = open_plane();
+	unsigned turns = 0;
+
+	(void)state;
+	sh("for i in $(seq 100); do echo xfrm policy add src 203.0.113.$i dst 192.0.2.0/24 dir "
+	   "out; "
+	   "done | ip -batch -");
+	for (; has_news(plane) && turns < 100; turns++)
+		xfrm_ready(plane, 1000);
+	assert_in_range(turns, 2, 3);
+	esp_free(plane);
 }
 
 static void a_protected_socket_sends_nothing_without_its_sa(void **state)
@@ -157,7 +181,7 @@ static void two_planes_to_one_server_share_the_block(void **state)
 	assert_int_equal(xfrm_open(env, &ip, REQID + 1, &b), 0);
 	assert_int_equal(send_plainly(1701), -EPERM);
 	esp_free(a);
-	xfrm_ready(b);
+	xfrm_ready(b, 1000);
 	assert_int_equal(send_plainly(1701), -EPERM);
 	esp_free(b);
 	assert_int_equal(send_plainly(1701), 0);
@@ -182,6 +206,7 @@ int main(void)
 		cmocka_unit_test_setup(nobody_sends_l2tp_in_clear_while_a_plane_stands, enter),
 		cmocka_unit_test_setup(
 			a_flush_by_others_is_undone_and_nothing_of_theirs_is_touched, enter),
+		cmocka_unit_test_setup(a_flood_of_news_is_read_in_pieces, enter),
 		cmocka_unit_test_setup(a_protected_socket_sends_nothing_without_its_sa, enter),
 		cmocka_unit_test_setup(a_protected_socket_hears_nothing_in_clear, enter),
 		cmocka_unit_test_setup(what_a_dead_process_left_is_found_by_its_reqid, enter),

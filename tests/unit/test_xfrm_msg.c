@@ -231,6 +231,49 @@ static void messages_of_any_length_are_safe(void **state)
 	xfrm_msg_free(a.m);
 }
 
+/* What the kernel says is all that is left of them. */
+static void keys_are_read_from_what_the_kernel_says(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < SUITES; i++)
+		for (enum xfrm_way way = XFRM_IN; way <= XFRM_OUT; way++) {
+			const struct esp_suite *suite = &table[i].suite;
+			struct esp_half half = {0}, *is;
+			struct asked a;
+
+			ask(&a, suite, LANE_NATT, way);
+			is = way == XFRM_IN ? &a.pair.in : &a.pair.out;
+			assert_true(xfrm_msg_keys(a.h, suite, &half));
+			assert_memory_equal(half.key, is->key, table[i].key_bits / 8);
+			assert_memory_equal(half.auth, is->auth, table[i].auth_bits / 8);
+			for (size_t other = 0; other < SUITES; other++)
+				assert_int_equal(xfrm_msg_keys(a.h, &table[other].suite, &half),
+					table[other].key_bits == table[i].key_bits &&
+						table[other].auth_bits == table[i].auth_bits);
+			for (a.h->nlmsg_len -= 4; a.h->nlmsg_len >= NLMSG_HDRLEN;
+				a.h->nlmsg_len -= 4)
+				if (a.h->nlmsg_len < NLMSG_LENGTH(sizeof(*a.info)))
+					assert_false(xfrm_msg_keys(a.h, suite, &half));
+			xfrm_msg_free(a.m);
+		}
+}
+
+static void a_change_is_no_addition(void **state)
+{
+	struct asked a;
+
+	(void)state;
+	ask(&a, &table[0].suite, LANE_NATT, XFRM_OUT);
+	struct nl_msg *m = xfrm_msg_update_sa(&a.sa);
+	struct nlmsghdr *h = nlmsg_hdr(m);
+	assert_int_equal(h->nlmsg_type, XFRM_MSG_UPDSA);
+	assert_int_equal(h->nlmsg_flags, NLM_F_REQUEST | NLM_F_ACK);
+	assert_int_equal(h->nlmsg_len, a.h->nlmsg_len);
+	assert_memory_equal(nlmsg_data(h), nlmsg_data(a.h), h->nlmsg_len - NLMSG_HDRLEN);
+	xfrm_msg_free(m);
+	xfrm_msg_free(a.m);
+}
+
 static void a_socket_without_a_reqid_is_not_protected(void **state)
 {
 	(void)state;
@@ -246,6 +289,8 @@ int main(void)
 		cmocka_unit_test(an_sa_read_back_is_ours_or_not),
 		cmocka_unit_test(an_sa_without_encapsulation_is_no_sa_with_it),
 		cmocka_unit_test(messages_of_any_length_are_safe),
+		cmocka_unit_test(keys_are_read_from_what_the_kernel_says),
+		cmocka_unit_test(a_change_is_no_addition),
 		cmocka_unit_test(a_socket_without_a_reqid_is_not_protected),
 	};
 

@@ -11,6 +11,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/xfrm.h>
+#include <netinet/in.h>
 
 #include "base/pkt.h"
 #include "esp/esp.h"
@@ -18,7 +19,8 @@
 #include "esp/xfrm_msg.h"
 #include "esp/xfrm_sock.h"
 
-enum { OURS = 1000, OTHERS = 1001, REQID = 77, SAS_MAX = 32, MESSAGE = 4096, NEWS_MAX = 8 };
+enum { OURS = 1000, OTHERS = 1001, REQID = 77, SAS_MAX = 32, MESSAGE = 4096, NEWS_MAX = 1000 };
+enum { LOCAL = 0xc000020a, SERVER = 0xc6336401, MALLORY = 0xcb007101 };
 
 /* ---- the kernel: in place of xfrm_sock.c ---- */
 
@@ -28,8 +30,8 @@ struct sa {
 
 static struct kernel {
 	struct sa sa[SAS_MAX];
-	unsigned n, added, policies;
-	int refuses;  /* -errno of the next SA */
+	unsigned n, added, updated, policies;
+	int refuses;  /* -errno of the next SA, or of its next change */
 	bool weakens; /* stores another key than it was told */
 	struct {
 		struct nlmsghdr h;
@@ -56,10 +58,32 @@ static bool is_there(uint32_t spi)
 	return find(spi);
 }
 
+static void parse(struct sa *sa, struct nlattr **attrs)
+{
+	assert_int_equal(nlmsg_parse((struct nlmsghdr *)sa->octets, sizeof(struct xfrm_usersa_info),
+				 attrs, XFRMA_MAX, NULL),
+		0);
+}
+
+static struct xfrm_encap_tmpl *encap_of(struct sa *sa)
+{
+	struct nlattr *attrs[XFRMA_MAX + 1];
+
+	parse(sa, attrs);
+	return attrs[XFRMA_ENCAP] ? nla_data(attrs[XFRMA_ENCAP]) : NULL;
+}
+
+static void weaken(struct sa *sa)
+{
+	struct nlattr *attrs[XFRMA_MAX + 1];
+
+	parse(sa, attrs);
+	((uint8_t *)nla_data(attrs[XFRMA_ALG_AEAD]))[nla_len(attrs[XFRMA_ALG_AEAD]) - 1] ^= 1;
+}
+
 static int add_sa(const struct nlmsghdr *h)
 {
 	struct sa *sa = &kernel.sa[kernel.n];
-	struct nlattr *attrs[XFRMA_MAX + 1];
 
 	assert_true(kernel.n < SAS_MAX && h->nlmsg_len <= MESSAGE);
 	memcpy(sa->octets, h, h->nlmsg_len);
@@ -67,14 +91,39 @@ static int add_sa(const struct nlmsghdr *h)
 		return kernel.refuses;
 	if (find(ntohl(info_of(sa)->id.spi)))
 		return -EEXIST;
-	if (kernel.weakens) {
-		nlmsg_parse((struct nlmsghdr *)sa->octets, sizeof(struct xfrm_usersa_info), attrs,
-			XFRMA_MAX, NULL);
-		((uint8_t *)nla_data(attrs[XFRMA_ALG_AEAD]))[nla_len(attrs[XFRMA_ALG_AEAD]) - 1] ^=
-			1;
-	}
+	if (kernel.weakens)
+		weaken(sa);
 	kernel.n++;
 	kernel.added++;
+	return 0;
+}
+
+/* As in Linux: ports and limits, and nothing else. */
+static int update_sa(const struct nlmsghdr *h)
+{
+	struct nlattr *is[XFRMA_MAX + 1], *now[XFRMA_MAX + 1];
+	struct sa message, *sa;
+
+	assert_true(h->nlmsg_len <= MESSAGE);
+	memcpy(message.octets, h, h->nlmsg_len);
+	sa = find(ntohl(info_of(&message)->id.spi));
+	if (!sa)
+		return -ESRCH;
+	if (kernel.refuses)
+		return kernel.refuses;
+	parse(sa, is);
+	parse(&message, now);
+	if (!is[XFRMA_ENCAP] || !now[XFRMA_ENCAP])
+		return -EINVAL;
+	assert_int_equal(nla_len(is[XFRMA_ALG_AEAD]), nla_len(now[XFRMA_ALG_AEAD]));
+	assert_memory_equal(nla_data(is[XFRMA_ALG_AEAD]), nla_data(now[XFRMA_ALG_AEAD]),
+		(size_t)nla_len(is[XFRMA_ALG_AEAD]));
+	memcpy(nla_data(is[XFRMA_ENCAP]), nla_data(now[XFRMA_ENCAP]),
+		sizeof(struct xfrm_encap_tmpl));
+	info_of(sa)->lft = info_of(&message)->lft;
+	if (kernel.weakens)
+		weaken(sa);
+	kernel.updated++;
 	return 0;
 }
 
@@ -118,6 +167,9 @@ int xfrm_sock_request(struct xfrm_sock *s, struct nl_msg *m, xfrm_visit_fn *visi
 	case XFRM_MSG_NEWSA:
 		rc = add_sa(h);
 		break;
+	case XFRM_MSG_UPDSA:
+		rc = update_sa(h);
+		break;
 	case XFRM_MSG_DELSA:
 		rc = delete_sa(id);
 		break;
@@ -159,11 +211,39 @@ static void tell(int type, uint32_t port, const void *body, size_t n)
 	kernel.n_news++;
 }
 
+/* Inbound SPIs are 0x1..., outbound ones 0x2... */
+static struct xfrm_usersa_id id_of(uint32_t spi)
+{
+	return (struct xfrm_usersa_id){
+		.daddr.a4 = htonl(spi < 0x2000 ? LOCAL : SERVER),
+		.spi = htonl(spi),
+		.family = AF_INET,
+		.proto = IPPROTO_ESP,
+	};
+}
+
 static void tell_deleted(uint32_t spi, uint32_t port)
 {
-	struct xfrm_usersa_id id = {.spi = htonl(spi)};
+	struct xfrm_usersa_id id = id_of(spi);
 
 	tell(XFRM_MSG_DELSA, port, &id, sizeof(id));
+}
+
+static struct xfrm_user_mapping mapping_of(uint32_t spi, uint16_t port)
+{
+	return (struct xfrm_user_mapping){
+		.id = id_of(spi),
+		.reqid = REQID,
+		.old_saddr.a4 = htonl(SERVER),
+		.new_saddr.a4 = htonl(SERVER),
+		.old_sport = htons(4500),
+		.new_sport = htons(port),
+	};
+}
+
+static void tell_moved(const struct xfrm_user_mapping *m)
+{
+	tell(XFRM_MSG_MAPPING, 0, m, sizeof(*m));
 }
 
 /* ---- the plane ---- */
@@ -182,7 +262,7 @@ struct fixture {
 static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
-	struct ip server = ip_v4(0xc6336401);
+	struct ip server = ip_v4(SERVER);
 
 	kernel = (struct kernel){0};
 	f->env = (struct env){.rng = zeros, .pool = pkt_pool_new()};
@@ -211,8 +291,8 @@ static struct sa_pair pair_of(uint32_t n)
 		.in = {.spi = 0x1000 + n, .key = {1, 2, 3}},
 		.out = {.spi = 0x2000 + n, .key = {4, 5, 6}},
 		.lane = LANE_RAW,
-		.local = {ip_v4(0xc000020a), 0},
-		.remote = {ip_v4(0xc6336401), 0},
+		.local = {ip_v4(LOCAL), 4500},
+		.remote = {ip_v4(SERVER), 4500},
 		.local_port = L2TP_PORT,
 		.remote_port = L2TP_PORT,
 	};
@@ -223,6 +303,21 @@ static void install(struct fixture *f, uint32_t n)
 	struct sa_pair pair = pair_of(n);
 
 	assert_int_equal(esp_install(f->plane, &pair, 1000), 0);
+}
+
+/* In UDP. */
+static void install_natt(struct fixture *f, uint32_t n)
+{
+	struct sa_pair pair = pair_of(n);
+
+	pair.lane = LANE_NATT;
+	assert_int_equal(esp_install(f->plane, &pair, 1000), 0);
+}
+
+static void ready(struct fixture *f, msec now)
+{
+	xfrm_ready(f->plane, now);
+	assert_int_equal(kernel.n_news, 0);
 }
 
 static bool event_is(struct fixture *f, enum esp_event_kind kind, uint32_t spi_in)
@@ -404,49 +499,201 @@ static void what_others_remove_is_news_and_what_we_remove_is_not(void **state)
 	install(f, 1);
 	tell_deleted(0x2000, OURS);
 	tell_deleted(0x9999, OTHERS);
-	xfrm_ready(f->plane);
+	ready(f, 2000);
 	assert_true(no_event(f));
 	tell_deleted(0x2001, OTHERS); /* waits to be added */
-	xfrm_ready(f->plane);
+	ready(f, 2000);
 	assert_true(no_event(f));
 	tell_deleted(0x2000, OTHERS);
-	xfrm_ready(f->plane);
+	ready(f, 2000);
 	assert_true(event_is(f, ESP_EV_LOST, 0x1000));
 	assert_true(no_event(f));
 	tell(XFRM_MSG_FLUSHSA, OTHERS, &(struct xfrm_usersa_flush){0},
 		sizeof(struct xfrm_usersa_flush));
-	xfrm_ready(f->plane);
+	ready(f, 2000);
 	assert_true(event_is(f, ESP_EV_LOST, 0x1001));
+	assert_true(no_event(f));
+}
+
+static void what_has_another_destination_is_not_ours(void **state)
+{
+	struct fixture *f = *state;
+	struct xfrm_usersa_id id = id_of(0x1000);
+
+	install(f, 0);
+	esp_use(f->plane, 0x1000);
+	id.daddr.a4 = htonl(SERVER);
+	tell(XFRM_MSG_DELSA, OTHERS, &id, sizeof(id));
+	id = id_of(0x2000);
+	id.daddr.a4 = htonl(MALLORY);
+	tell(XFRM_MSG_DELSA, OTHERS, &id, sizeof(id));
+	id = id_of(0x1000);
+	id.family = AF_INET6;
+	tell(XFRM_MSG_DELSA, OTHERS, &id, sizeof(id));
+	ready(f, 2000);
 	assert_true(no_event(f));
 }
 
 static void an_expiry_asks_for_a_new_pair(void **state)
 {
 	struct fixture *f = *state;
-	struct xfrm_user_expire expire = {0};
+	struct xfrm_user_expire expire = {
+		.state = {.id.spi = htonl(0x1000), .id.daddr.a4 = htonl(LOCAL), .family = AF_INET}};
 
 	install(f, 0);
-	expire.state.id.spi = htonl(0x1000);
 	tell(XFRM_MSG_EXPIRE, 0, &expire, sizeof(expire));
-	xfrm_ready(f->plane);
+	ready(f, 2000);
 	assert_true(event_is(f, ESP_EV_EXHAUSTED, 0x1000));
 }
 
-static void news_cut_anywhere_are_safe(void **state)
+/* Each says what would be news, were it whole. */
+static void news_cut_anywhere_are_none(void **state)
 {
 	struct fixture *f = *state;
-	uint8_t body[256] = {0};
+	struct xfrm_usersa_id deleted = id_of(0x1000);
+	struct xfrm_user_mapping moved = mapping_of(0x1000, 4501);
+	struct xfrm_user_expire expired = {
+		.state = {.id.spi = htonl(0x1000), .id.daddr.a4 = htonl(LOCAL), .family = AF_INET}};
+	const struct {
+		int type;
+		const void *body;
+		size_t n;
+	} whole[] = {
+		{XFRM_MSG_DELSA, &deleted, sizeof(deleted)},
+		{XFRM_MSG_MAPPING, &moved, sizeof(moved)},
+		{XFRM_MSG_EXPIRE, &expired, sizeof(expired)},
+	};
 
-	install(f, 0);
-	for (int type = XFRM_MSG_BASE; type <= XFRM_MSG_MAX; type++)
-		for (size_t n = 0; n < sizeof(struct xfrm_usersa_id); n += 4) {
-			tell(type, OTHERS, body, n);
-			if (type != XFRM_MSG_FLUSHSA)
-				xfrm_ready(f->plane);
-			kernel.n_news = 0;
+	install_natt(f, 0);
+	for (size_t i = 0; i < sizeof(whole) / sizeof(whole[0]); i++)
+		for (size_t n = 0; n < whole[i].n; n += 4) {
+			tell(whole[i].type, OTHERS, whole[i].body, whole[i].n);
+			kernel.news[0].h.nlmsg_len = (uint32_t)NLMSG_LENGTH(n);
+			ready(f, 2000);
 		}
 	assert_true(no_event(f));
-	kernel.policies = 2; /* they were put back many times */
+	assert_int_equal(kernel.updated, 0);
+}
+
+/* ---- a gateway that moves ---- */
+
+static bool goes_to(uint32_t spi, uint16_t port)
+{
+	return ntohs(encap_of(find(spi))->encap_dport) == port;
+}
+
+static bool comes_from(uint32_t spi, uint16_t port)
+{
+	return ntohs(encap_of(find(spi))->encap_sport) == port;
+}
+
+/* Numbers go on: the SAs are changed, neither of them is made anew. */
+static void a_gateway_that_moves_to_another_port_is_followed(void **state)
+{
+	struct fixture *f = *state;
+	struct xfrm_user_mapping m = mapping_of(0x1000, 4501);
+
+	install_natt(f, 0);
+	esp_use(f->plane, 0x1000);
+	info_of(find(0x2000))->curlft.packets = 5;
+	unsigned added = kernel.added;
+	tell_moved(&m);
+	ready(f, 2000);
+	assert_true(comes_from(0x1000, 4501) && goes_to(0x1000, 4500));
+	assert_true(goes_to(0x2000, 4501) && comes_from(0x2000, 4500));
+	assert_int_equal(kernel.added, added);
+	assert_int_equal(info_of(find(0x2000))->curlft.packets, 5);
+	assert_true(no_event(f));
+	m.new_sport = htons(4502); /* and on */
+	tell_moved(&m);
+	ready(f, 4000);
+	assert_true(comes_from(0x1000, 4502) && goes_to(0x2000, 4502));
+}
+
+static void the_half_that_waits_goes_to_the_new_port_when_it_is_added(void **state)
+{
+	struct fixture *f = *state;
+	struct xfrm_user_mapping m = mapping_of(0x1000, 4501);
+
+	install_natt(f, 0);
+	tell_moved(&m);
+	ready(f, 2000);
+	assert_true(comes_from(0x1000, 4501));
+	assert_false(is_there(0x2000));
+	esp_use(f->plane, 0x1000);
+	assert_true(goes_to(0x2000, 4501));
+	assert_true(no_event(f));
+}
+
+static void only_our_gateway_at_its_address_is_followed(void **state)
+{
+	struct fixture *f = *state;
+	struct xfrm_user_mapping bad[6];
+
+	install_natt(f, 0);
+	install(f, 1);
+	esp_use(f->plane, 0x1000);
+	for (size_t i = 0; i < 6; i++)
+		bad[i] = mapping_of(0x1000, 4501);
+	bad[0].new_saddr.a4 = htonl(MALLORY);
+	bad[1].reqid++;
+	bad[2].new_sport = 0;
+	bad[3].id = id_of(0x2000);
+	bad[4].id.daddr.a4 = htonl(SERVER);
+	bad[5].id = id_of(0x1001); /* has no ports */
+	for (size_t i = 0; i < 6; i++) {
+		tell_moved(&bad[i]);
+		ready(f, 2000 + 2000 * i);
+		assert_int_equal(kernel.updated, 0);
+		assert_true(no_event(f));
+	}
+}
+
+/* The kernel tells it with each packet until it is answered; a gateway may jump with each packet. */
+static void however_often_it_moves_it_is_followed_once_a_second(void **state)
+{
+	struct fixture *f = *state;
+
+	install_natt(f, 0);
+	esp_use(f->plane, 0x1000);
+	for (unsigned s = 2; s < 5; s++) {
+		for (uint16_t i = 0; i < NEWS_MAX; i++) {
+			struct xfrm_user_mapping m = mapping_of(0x1000, 5000 + i % 2);
+
+			tell_moved(&m);
+		}
+		kernel.updated = 0;
+		ready(f, s * 1000);
+		assert_int_equal(kernel.updated, 2);
+		assert_true(no_event(f));
+	}
+}
+
+static void what_cannot_follow_is_lost(void **state)
+{
+	struct fixture *f = *state;
+	struct xfrm_user_mapping m = mapping_of(0x1000, 4501);
+
+	install_natt(f, 0);
+	esp_use(f->plane, 0x1000);
+	kernel.refuses = -ENOBUFS;
+	tell_moved(&m);
+	ready(f, 2000);
+	assert_true(event_is(f, ESP_EV_LOST, 0x1000));
+	kernel.refuses = 0;
+	install_natt(f, 1);
+	kernel.weakens = true;
+	m.id = id_of(0x1001);
+	tell_moved(&m);
+	ready(f, 4000);
+	assert_true(event_is(f, ESP_EV_LOST, 0x1001));
+	assert_false(is_there(0x1001)); /* what it is now is not what was meant */
+	esp_drop(f->plane, 0x1001);
+	delete_sa(&(struct xfrm_usersa_id){.spi = htonl(0x1000)});
+	m.id = id_of(0x1000);
+	tell_moved(&m);
+	ready(f, 6000);
+	assert_false(is_there(0x1000));
 }
 
 static void counters_outlive_their_pairs(void **state)
@@ -487,7 +734,13 @@ int main(void)
 		TEST(the_first_packet_of_a_pair_is_news_once),
 		TEST(what_others_remove_is_news_and_what_we_remove_is_not),
 		TEST(an_expiry_asks_for_a_new_pair),
-		TEST(news_cut_anywhere_are_safe),
+		TEST(what_has_another_destination_is_not_ours),
+		TEST(news_cut_anywhere_are_none),
+		TEST(a_gateway_that_moves_to_another_port_is_followed),
+		TEST(the_half_that_waits_goes_to_the_new_port_when_it_is_added),
+		TEST(only_our_gateway_at_its_address_is_followed),
+		TEST(however_often_it_moves_it_is_followed_once_a_second),
+		TEST(what_cannot_follow_is_lost),
 		TEST(counters_outlive_their_pairs),
 	};
 

@@ -1,0 +1,42 @@
+/* The kernel plane between its own files. */
+#pragma once
+
+#include "esp/esp_plane.h"
+#include "esp/xfrm.h"
+#include "esp/xfrm_msg.h"
+#include "esp/xfrm_sock.h"
+
+/* A pair whose inbound half is in the kernel. The outbound one is there while the pair is used, and
+ * never comes again: it would count from 1 under the same key. IKE goes back to an older pair only
+ * until it has a new one; till then nothing is sent. */
+struct kernel_pair {
+	struct sa_pair pair; /* no keys any more once both have been in the kernel */
+	msec installed_at;
+	msec moved_at; /* when it last followed the gateway to another port */
+	enum { OUT_WAITS, OUT_ADDED, OUT_SPENT } out;
+	unsigned raised, pending; /* 1 << enum esp_event_kind, as in the user plane */
+	int error;                /* of BROKEN */
+};
+
+struct xfrm {
+	struct esp face;
+	struct xfrm_sock sock, news;
+	uint32_t reqid;
+	struct ip server;
+	struct kernel_pair *at[ESP_PAIRS_MAX]; /* in order of installation */
+	unsigned n;
+	struct kernel_pair *current; /* the one the kernel sends on; NULL before esp_use() */
+	msec last_in;
+	struct esp_counters in, out; /* of dropped pairs, and of no pair */
+};
+
+/* ---- xfrm.c ---- */
+
+struct xfrm_sa xfrm_half(const struct xfrm *x, const struct kernel_pair *k, enum xfrm_way way);
+void xfrm_raise(struct kernel_pair *k, enum esp_event_kind kind);
+
+/* m makes an SA to be `sa`: see whether it is. Takes m. 0, or -errno and then it is gone. */
+int xfrm_put_sa(struct xfrm *x, struct nl_msg *m, const struct xfrm_sa *sa);
+
+/* The backstop is put back whoever took it; that it is there already is no news. 0 or -errno. */
+int xfrm_put_block(struct xfrm *x);
