@@ -26,7 +26,7 @@ enum { ESP_PAIRS_MAX = 8 }; /* live at once: the current one, its successor, old
 enum esp_event_kind {
 	ESP_EV_FIRST_IN, /* news: the first packet on `spi_in` was authenticated */
 	ESP_EV_EXHAUSTED, /* news: sequence numbers (or a 3DES byte budget) run out: rekey `spi_in` */
-	ESP_EV_LOST,      /* news: somebody else removed a half of `spi_in`: a new pair is needed */
+	ESP_EV_LOST,      /* news: a half of `spi_in` is gone, by others or used up: rekey */
 	ESP_EV_BROKEN,    /* news: the pair cannot be used: `error`. Kernel planes only */
 };
 

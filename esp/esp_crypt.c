@@ -2,6 +2,8 @@
 
 #include <assert.h>
 
+#include "esp/esp_plane.h"
+
 enum {
 	UDP_HDR = 8,
 	TRAILER = 2, /* pad length, next header */
@@ -10,12 +12,6 @@ enum {
 	PROTO_NONE = 59, /* a dummy packet: RFC 4303, 2.6 */
 };
 
-/* Half of the sequence numbers: IKE has the other half of the SA's life to replace it. */
-#define SEQ_SOON 0x80000000u
-
-/* Sweet32: no more than 1 GiB under one 3DES key. An eighth of it is left for the rekey. */
-#define OCTETS_SOON_3DES (UINT64_C(7) << 27)
-
 /* How often an SA tries whether a shorter ICV would have been right. */
 enum { TRUNCATION_TRIES = 64, TRUNCATED_ICV = 12 };
 
@@ -23,9 +19,9 @@ static void count(struct esp_sa *sa, struct esp_half_sa *half, size_t octets, ui
 {
 	half->count.packets++;
 	half->count.octets += octets;
-	if (seq >= SEQ_SOON /* check: esp-rekey-sequence */ ||
+	if (seq >= ESP_SEQ_SOON /* check: esp-rekey-sequence */ ||
 		(sa->suite.cipher == ESP_3DES &&
-			half->count.octets >= OCTETS_SOON_3DES) /* check: esp-rekey-volume */)
+			half->count.octets >= ESP_OCTETS_SOON_3DES) /* check: esp-rekey-volume */)
 		esp_raise(sa, ESP_EV_EXHAUSTED);
 }
 

@@ -3,6 +3,12 @@
 
 #include "esp/esp.h"
 
+/* Half of the sequence numbers: IKE has the other half of the SA's life to replace it. */
+#define ESP_SEQ_SOON UINT32_C(0x80000000)
+
+/* Sweet32: no more than 1 GiB under one 3DES key. An eighth of it is left for the rekey. */
+#define ESP_OCTETS_SOON_3DES (UINT64_C(7) << 27)
+
 /* Each as the function of esp.h with its name says. */
 struct esp_ops {
 	void (*free)(struct esp *esp);

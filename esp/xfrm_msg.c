@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "base/secret.h"
+#include "esp/esp_plane.h"
 #include "esp/xfrm.h"
 
 enum {
@@ -127,6 +128,20 @@ static const struct xfrm_lifetime_cfg no_limit = {
 	.hard_packet_limit = XFRM_INF,
 };
 
+/* As in the user plane: at half of its numbers a half asks for its successor, with the last one it
+ * ends; 3DES asks by octets, too, and goes on if nothing comes of it. No time: were the wall clock set,
+ * the kernel would drop the SA, and IKE counts by its own. */
+static struct xfrm_lifetime_cfg limits(const struct esp_suite *suite)
+{
+	struct xfrm_lifetime_cfg lft = no_limit;
+
+	lft.soft_packet_limit = ESP_SEQ_SOON;
+	lft.hard_packet_limit = UINT32_MAX;
+	if (suite->cipher == ESP_3DES)
+		lft.soft_byte_limit = ESP_OCTETS_SOON_3DES;
+	return lft;
+}
+
 /* The kernel's structs are filled field by field into zeros: their padding goes to the kernel, too. */
 
 /* UDP between the two hosts, our port of L2TP. Without the port the gateway could reach every UDP
@@ -176,7 +191,7 @@ static void fill_sa(struct xfrm_usersa_info *info, const struct xfrm_sa *sa)
 	info->id.spi = htonl(half_of(sa)->spi);
 	info->id.proto = IPPROTO_ESP;
 	info->saddr = address(src);
-	info->lft = no_limit;
+	info->lft = limits(&sa->pair->suite);
 	info->family = af_of(src);
 	info->mode = XFRM_MODE_TRANSPORT;
 	info->reqid = sa->reqid;
@@ -480,6 +495,7 @@ bool xfrm_msg_is_sa(const struct nlmsghdr *h, const struct xfrm_sa *sa)
 	return parse(h, attrs, &is) && memcmp(&is.sel, &want.sel, sizeof(want.sel)) == 0 &&
 	       memcmp(&is.id, &want.id, sizeof(want.id)) == 0 &&
 	       memcmp(&is.saddr, &want.saddr, sizeof(want.saddr)) == 0 &&
-	       is.family == want.family && is.mode == want.mode && is.reqid == want.reqid &&
-	       has_keys(attrs, sa) && has_encap(attrs[XFRMA_ENCAP], sa);
+	       memcmp(&is.lft, &want.lft, sizeof(want.lft)) == 0 && is.family == want.family &&
+	       is.mode == want.mode && is.reqid == want.reqid && has_keys(attrs, sa) &&
+	       has_encap(attrs[XFRMA_ENCAP], sa);
 }

@@ -29,8 +29,7 @@ struct xfrm_sa_state {
 	struct esp_counters count;
 };
 
-/* All of these: NULL when out of memory. The SA has no limit of time: with the wall clock set the
- * kernel would drop it, and IKE counts by its own. */
+/* All of these: NULL when out of memory. */
 struct nl_msg *xfrm_msg_add_sa(const struct xfrm_sa *sa);
 /* New ports for one that is there; the kernel wants all the rest again, keys included. */
 struct nl_msg *xfrm_msg_update_sa(const struct xfrm_sa *sa);

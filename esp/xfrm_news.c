@@ -59,6 +59,7 @@ static void on_deleted(const struct listener *l, const union body *b)
 		xfrm_raise(k, ESP_EV_LOST);
 }
 
+/* Soft: a limit is near, the SA works on. Hard: the kernel has removed it. */
 static void on_expired(const struct listener *l, const union body *b)
 {
 	const struct xfrm_usersa_info *sa = &b->expired.state;
@@ -66,7 +67,7 @@ static void on_expired(const struct listener *l, const union body *b)
 	struct kernel_pair *k = find_half(l->x, &sa->id.daddr, sa->family, sa->id.spi, &way);
 
 	if (k)
-		xfrm_raise(k, ESP_EV_EXHAUSTED);
+		xfrm_raise(k, b->expired.hard ? ESP_EV_LOST : ESP_EV_EXHAUSTED);
 }
 
 static void on_flushed(const struct listener *l, const union body *b)

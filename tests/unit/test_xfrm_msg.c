@@ -140,7 +140,7 @@ static void each_way_has_its_spi_its_addresses_and_our_port(void **state)
 	xfrm_msg_free(out.m);
 }
 
-static void an_sa_has_a_reqid_a_window_and_no_limit_of_time(void **state)
+static void an_sa_has_a_reqid_and_a_window(void **state)
 {
 	struct asked a;
 
@@ -151,11 +151,32 @@ static void an_sa_has_a_reqid_a_window_and_no_limit_of_time(void **state)
 	assert_int_equal(a.info->reqid, REQID);
 	assert_int_equal(esn->replay_window, 1024);
 	assert_int_equal(esn->bmp_len * 32, 1024);
-	assert_int_equal(a.info->lft.soft_add_expires_seconds, 0);
-	assert_int_equal(a.info->lft.hard_add_expires_seconds, 0);
-	assert_int_equal(a.info->lft.hard_use_expires_seconds, 0);
 	assert_null(a.attrs[XFRMA_ENCAP]);
 	xfrm_msg_free(a.m);
+}
+
+/* Of 2^32 numbers 0 is none; RFC 4303, 2.2. With the wall clock set the kernel would drop an SA whose
+ * time is limited. */
+static void an_sa_asks_in_time_and_ends_with_its_numbers_and_never_by_time(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < SUITES; i++)
+		for (enum xfrm_way way = XFRM_IN; way <= XFRM_OUT; way++) {
+			struct asked a;
+
+			ask(&a, &table[i].suite, LANE_RAW, way);
+			const struct xfrm_lifetime_cfg *lft = &a.info->lft;
+			assert_int_equal(lft->soft_packet_limit, 0x80000000);
+			assert_int_equal(lft->hard_packet_limit, 0xffffffff);
+			assert_int_equal(lft->soft_byte_limit,
+				table[i].suite.cipher == ESP_3DES ? 939524096 : XFRM_INF);
+			assert_int_equal(lft->hard_byte_limit, XFRM_INF);
+			assert_int_equal(lft->soft_add_expires_seconds, 0);
+			assert_int_equal(lft->hard_add_expires_seconds, 0);
+			assert_int_equal(lft->soft_use_expires_seconds, 0);
+			assert_int_equal(lft->hard_use_expires_seconds, 0);
+			xfrm_msg_free(a.m);
+		}
 }
 
 /* Is every octet of these counted when the SA is read back? */
@@ -183,6 +204,7 @@ static void an_sa_read_back_is_ours_or_not(void **state)
 		flip_each(&a, &a.info->id.daddr, sizeof(a.info->id.daddr), "the address");
 		flip_each(&a, &a.info->id.spi, sizeof(a.info->id.spi), "the SPI");
 		flip_each(&a, &a.info->saddr, sizeof(a.info->saddr), "the source");
+		flip_each(&a, &a.info->lft, sizeof(a.info->lft), "the limits");
 		flip_each(&a, &a.info->reqid, sizeof(a.info->reqid), "the reqid");
 		flip_each(&a, &a.info->mode, sizeof(a.info->mode), "the mode");
 		for (int type = XFRMA_ALG_CRYPT; type <= XFRMA_ALG_AUTH_TRUNC; type++)
@@ -285,7 +307,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(algorithms_have_the_kernels_names_and_our_keys),
 		cmocka_unit_test(each_way_has_its_spi_its_addresses_and_our_port),
-		cmocka_unit_test(an_sa_has_a_reqid_a_window_and_no_limit_of_time),
+		cmocka_unit_test(an_sa_has_a_reqid_and_a_window),
+		cmocka_unit_test(an_sa_asks_in_time_and_ends_with_its_numbers_and_never_by_time),
 		cmocka_unit_test(an_sa_read_back_is_ours_or_not),
 		cmocka_unit_test(an_sa_without_encapsulation_is_no_sa_with_it),
 		cmocka_unit_test(messages_of_any_length_are_safe),

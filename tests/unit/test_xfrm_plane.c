@@ -534,16 +534,37 @@ static void what_has_another_destination_is_not_ours(void **state)
 	assert_true(no_event(f));
 }
 
-static void an_expiry_asks_for_a_new_pair(void **state)
+static void tell_expired(uint32_t spi, bool hard)
 {
-	struct fixture *f = *state;
+	struct xfrm_usersa_id id = id_of(spi);
 	struct xfrm_user_expire expire = {
-		.state = {.id.spi = htonl(0x1000), .id.daddr.a4 = htonl(LOCAL), .family = AF_INET}};
+		.state = {.id = {.daddr = id.daddr, .spi = id.spi}, .family = id.family},
+		.hard = hard,
+	};
 
-	install(f, 0);
 	tell(XFRM_MSG_EXPIRE, 0, &expire, sizeof(expire));
-	ready(f, 2000);
-	assert_true(event_is(f, ESP_EV_EXHAUSTED, 0x1000));
+}
+
+static void a_limit_that_is_near_asks_for_a_new_pair_and_the_last_one_is_a_loss(void **state)
+{
+	static const uint32_t halves[] = {0x1000, 0x2000};
+	struct fixture *f = *state;
+
+	for (uint32_t i = 0; i < 2; i++) {
+		install(f, 0);
+		esp_use(f->plane, 0x1000);
+		for (int again = 0; again < 2; again++)
+			tell_expired(halves[i], false);
+		tell_expired(0x9999, true);
+		ready(f, 2000);
+		assert_true(event_is(f, ESP_EV_EXHAUSTED, 0x1000));
+		assert_true(no_event(f));
+		tell_expired(halves[i], true);
+		ready(f, 2000);
+		assert_true(event_is(f, ESP_EV_LOST, 0x1000));
+		assert_true(no_event(f));
+		esp_drop(f->plane, 0x1000);
+	}
 }
 
 /* Each says what would be news, were it whole. */
@@ -733,7 +754,7 @@ int main(void)
 		TEST(only_what_came_through_the_protected_socket_counts),
 		TEST(the_first_packet_of_a_pair_is_news_once),
 		TEST(what_others_remove_is_news_and_what_we_remove_is_not),
-		TEST(an_expiry_asks_for_a_new_pair),
+		TEST(a_limit_that_is_near_asks_for_a_new_pair_and_the_last_one_is_a_loss),
 		TEST(what_has_another_destination_is_not_ours),
 		TEST(news_cut_anywhere_are_none),
 		TEST(a_gateway_that_moves_to_another_port_is_followed),
