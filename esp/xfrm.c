@@ -68,20 +68,31 @@ static int add(struct xfrm *x, const struct xfrm_sa *sa)
 	return xfrm_put_sa(x, xfrm_msg_add_sa(sa), sa);
 }
 
+struct asking {
+	struct xfrm_sa_state *state;
+	bool answered;
+};
+
 static void take_state(void *ctx, const struct nlmsghdr *h)
 {
-	struct xfrm_sa_state state;
+	struct asking *a = ctx;
 
-	if (xfrm_msg_state(h, &state))
-		*(struct esp_counters *)ctx = state.count;
+	a->answered = xfrm_msg_state(h, a->state);
+}
+
+bool xfrm_ask(struct xfrm *x, const struct xfrm_sa *sa, struct xfrm_sa_state *state)
+{
+	struct asking a = {.state = state};
+
+	*state = (struct xfrm_sa_state){0};
+	return xfrm_sock_request(&x->sock, xfrm_msg_get_sa(sa), take_state, &a) == 0 && a.answered;
 }
 
 static struct esp_counters count(struct xfrm *x, const struct xfrm_sa *sa)
 {
-	struct esp_counters c = {0};
+	struct xfrm_sa_state state;
 
-	xfrm_sock_request(&x->sock, xfrm_msg_get_sa(sa), take_state, &c);
-	return c;
+	return xfrm_ask(x, sa, &state) ? state.count : (struct esp_counters){0};
 }
 
 /* What it has carried is kept. */

@@ -422,6 +422,8 @@ bool xfrm_msg_state(const struct nlmsghdr *h, struct xfrm_sa_state *state)
 		.dst = xfrm_msg_ip(&info.id.daddr, info.family),
 		.spi = ntohl(info.id.spi),
 		.reqid = info.reqid,
+		.runs_out = info.curlft.packets >= info.lft.soft_packet_limit ||
+			    info.curlft.bytes >= info.lft.soft_byte_limit,
 		.count = {.packets = info.curlft.packets,
 			.octets = info.curlft.bytes,
 			.icv_bad = info.stats.integrity_failed,

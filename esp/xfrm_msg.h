@@ -26,6 +26,7 @@ struct xfrm_sa {
 struct xfrm_sa_state {
 	struct ip dst;
 	uint32_t spi, reqid;
+	bool runs_out; /* a soft limit is reached */
 	struct esp_counters count;
 };
 

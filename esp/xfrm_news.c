@@ -77,12 +77,17 @@ static void on_flushed(const struct listener *l, const union body *b)
 		xfrm_raise(l->x->at[i], ESP_EV_LOST);
 }
 
+static void put_block_back(struct xfrm *x)
+{
+	if (xfrm_put_block(x) != 0)
+		log_warn(
+			x->face.env->log, "esp", "the policy against L2TP in clear does not stand");
+}
+
 static void on_policy_gone(const struct listener *l, const union body *b)
 {
 	(void)b;
-	if (xfrm_put_block(l->x) != 0)
-		log_warn(l->x->face.env->log, "esp",
-			"the policy against L2TP in clear does not stand");
+	put_block_back(l->x);
 }
 
 /* ---- a gateway that moved ---- */
@@ -188,11 +193,35 @@ static void on_news(void *ctx, const struct nlmsghdr *h)
 		}
 }
 
+static void look_at_half(struct xfrm *x, struct kernel_pair *k, enum xfrm_way way)
+{
+	struct xfrm_sa sa = xfrm_half(x, k, way);
+	struct xfrm_sa_state state;
+
+	if (!xfrm_ask(x, &sa, &state) || state.reqid != x->reqid /* check: xfrm-look-reqid */)
+		xfrm_raise(k, ESP_EV_LOST);
+	else if (state.runs_out)
+		xfrm_raise(k, ESP_EV_EXHAUSTED);
+}
+
+/* Some news were lost: what they can have been of is looked at. A gateway that moved is told again. */
+static void look_at_all(struct xfrm *x)
+{
+	for (unsigned i = 0; i < x->n; i++) {
+		look_at_half(x, x->at[i], XFRM_IN);
+		if (x->at[i]->out == OUT_ADDED)
+			look_at_half(x, x->at[i], XFRM_OUT);
+	}
+	put_block_back(x);
+}
+
 void xfrm_ready(struct esp *plane, msec now)
 {
 	struct xfrm *x = (struct xfrm *)plane;
 	struct listener l = {.x = x, .now = now};
 
-	if (xfrm_sock_news(&x->news, on_news, &l) != 0)
-		log_warn(x->face.env->log, "esp", "news of the kernel's SAs were lost");
+	if (xfrm_sock_news(&x->news, on_news, &l) == 0)
+		return;
+	log_stranger(x->face.env->log, now, "esp", "news of the kernel's SAs were lost: looking");
+	look_at_all(x);
 }

@@ -38,5 +38,8 @@ void xfrm_raise(struct kernel_pair *k, enum esp_event_kind kind);
 /* m makes an SA to be `sa`: see whether it is. Takes m. 0, or -errno and then it is gone. */
 int xfrm_put_sa(struct xfrm *x, struct nl_msg *m, const struct xfrm_sa *sa);
 
+/* What the kernel says of an SA; false when it has none of that name. */
+bool xfrm_ask(struct xfrm *x, const struct xfrm_sa *sa, struct xfrm_sa_state *state);
+
 /* The backstop is put back whoever took it; that it is there already is no news. 0 or -errno. */
 int xfrm_put_block(struct xfrm *x);

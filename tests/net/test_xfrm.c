@@ -117,6 +117,22 @@ static void a_flood_of_news_is_read_in_pieces(void **state)
 	esp_free(plane);
 }
 
+/* What is told after the socket is full is told to nobody. */
+static void a_flush_of_which_the_news_were_lost_is_undone_too(void **state)
+{
+	struct esp *plane = open_plane();
+
+	(void)state;
+	sh("for i in $(seq 2000); do "
+	   "echo xfrm policy add src 203.0.$((i / 250)).$((i %% 250)) dst 192.0.2.0/24 dir out; "
+	   "done | ip -batch -");
+	sh("ip xfrm policy flush");
+	assert_int_equal(send_plainly(1701), 0);
+	xfrm_ready(plane, 1000);
+	assert_int_equal(send_plainly(1701), -EPERM);
+	esp_free(plane);
+}
+
 static void a_protected_socket_sends_nothing_without_its_sa(void **state)
 {
 	(void)state;
@@ -207,6 +223,7 @@ int main(void)
 		cmocka_unit_test_setup(
 			a_flush_by_others_is_undone_and_nothing_of_theirs_is_touched, enter),
 		cmocka_unit_test_setup(a_flood_of_news_is_read_in_pieces, enter),
+		cmocka_unit_test_setup(a_flush_of_which_the_news_were_lost_is_undone_too, enter),
 		cmocka_unit_test_setup(a_protected_socket_sends_nothing_without_its_sa, enter),
 		cmocka_unit_test_setup(a_protected_socket_hears_nothing_in_clear, enter),
 		cmocka_unit_test_setup(what_a_dead_process_left_is_found_by_its_reqid, enter),

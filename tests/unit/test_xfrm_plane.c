@@ -19,7 +19,15 @@
 #include "esp/xfrm_msg.h"
 #include "esp/xfrm_sock.h"
 
-enum { OURS = 1000, OTHERS = 1001, REQID = 77, SAS_MAX = 32, MESSAGE = 4096, NEWS_MAX = 1000 };
+enum {
+	OURS = 1000,
+	OTHERS = 1001,
+	REQID = 77,
+	SAS_MAX = 32,
+	MESSAGE = 4096,
+	NEWS_MAX = 1000,
+	POLICIES_MAX = 8
+};
 enum { LOCAL = 0xc000020a, SERVER = 0xc6336401, MALLORY = 0xcb007101 };
 
 /* ---- the kernel: in place of xfrm_sock.c ---- */
@@ -28,9 +36,16 @@ struct sa {
 	uint8_t octets[MESSAGE]; /* the message that added it, with what it has counted since */
 };
 
+struct policy {
+	struct xfrm_selector sel;
+	uint8_t dir;
+};
+
 static struct kernel {
 	struct sa sa[SAS_MAX];
-	unsigned n, added, updated, policies;
+	unsigned n, added, updated;
+	struct policy policy[POLICIES_MAX];
+	unsigned policies, policies_deleted;
 	int refuses;  /* -errno of the next SA, or of its next change */
 	bool weakens; /* stores another key than it was told */
 	struct {
@@ -38,6 +53,7 @@ static struct kernel {
 		uint8_t body[256];
 	} news[NEWS_MAX];
 	unsigned n_news;
+	bool forgot; /* some more */
 } kernel;
 
 static struct xfrm_usersa_info *info_of(struct sa *sa)
@@ -138,6 +154,37 @@ static int delete_sa(const struct xfrm_usersa_id *id)
 	return 0;
 }
 
+static struct policy *find_policy(const struct policy *p)
+{
+	for (unsigned i = 0; i < kernel.policies; i++)
+		if (kernel.policy[i].dir == p->dir &&
+			memcmp(&kernel.policy[i].sel, &p->sel, sizeof(p->sel)) == 0)
+			return &kernel.policy[i];
+	return NULL;
+}
+
+static int add_policy(const struct xfrm_userpolicy_info *info)
+{
+	struct policy p = {.sel = info->sel, .dir = info->dir};
+
+	if (find_policy(&p))
+		return -EEXIST;
+	assert_true(kernel.policies < POLICIES_MAX);
+	kernel.policy[kernel.policies++] = p;
+	return 0;
+}
+
+static int delete_policy(const struct xfrm_userpolicy_id *id)
+{
+	struct policy p = {.sel = id->sel, .dir = id->dir}, *is = find_policy(&p);
+
+	if (!is)
+		return -ENOENT;
+	*is = kernel.policy[--kernel.policies];
+	kernel.policies_deleted++;
+	return 0;
+}
+
 int xfrm_sock_open(struct xfrm_sock *s)
 {
 	*s = (struct xfrm_sock){.port = OURS};
@@ -180,10 +227,10 @@ int xfrm_sock_request(struct xfrm_sock *s, struct nl_msg *m, xfrm_visit_fn *visi
 			visit(ctx, (struct nlmsghdr *)sa->octets);
 		break;
 	case XFRM_MSG_NEWPOLICY:
-		kernel.policies++;
+		rc = add_policy(nlmsg_data(h));
 		break;
 	case XFRM_MSG_DELPOLICY:
-		kernel.policies--;
+		rc = delete_policy(nlmsg_data(h));
 		break;
 	default:
 		fail_msg("message %u", h->nlmsg_type);
@@ -198,7 +245,9 @@ int xfrm_sock_news(struct xfrm_sock *s, xfrm_visit_fn *visit, void *ctx)
 	for (unsigned i = 0; i < kernel.n_news; i++)
 		visit(ctx, &kernel.news[i].h);
 	kernel.n_news = 0;
-	return 0;
+	int rc = kernel.forgot ? -ENOBUFS : 0;
+	kernel.forgot = false;
+	return rc;
 }
 
 static void tell(int type, uint32_t port, const void *body, size_t n)
@@ -596,6 +645,52 @@ static void news_cut_anywhere_are_none(void **state)
 	assert_int_equal(kernel.updated, 0);
 }
 
+static void forget_news(struct fixture *f)
+{
+	kernel.forgot = true;
+	ready(f, 3000);
+}
+
+static void what_went_while_news_were_lost_is_noticed_at_once(void **state)
+{
+	struct fixture *f = *state;
+	struct xfrm_usersa_id out = id_of(0x2000), in = id_of(0x1001);
+
+	install(f, 0);
+	esp_use(f->plane, 0x1000);
+	install(f, 1); /* its outbound half is not there, and that is right */
+	install(f, 2);
+	forget_news(f);
+	assert_true(no_event(f));
+	delete_sa(&out);
+	kernel.policies = 0;
+	forget_news(f);
+	assert_true(event_is(f, ESP_EV_LOST, 0x1000));
+	assert_true(no_event(f));
+	assert_int_equal(kernel.policies, 2);
+	delete_sa(&in);
+	info_of(find(0x1002))->reqid++; /* somebody else's */
+	forget_news(f);
+	assert_true(event_is(f, ESP_EV_LOST, 0x1001));
+	assert_true(event_is(f, ESP_EV_LOST, 0x1002));
+	assert_true(no_event(f));
+}
+
+static void a_limit_that_came_near_while_news_were_lost_is_noticed(void **state)
+{
+	struct fixture *f = *state;
+
+	install(f, 0);
+	esp_use(f->plane, 0x1000);
+	info_of(find(0x2000))->curlft.packets = 0x7fffffff;
+	forget_news(f);
+	assert_true(no_event(f));
+	info_of(find(0x2000))->curlft.packets++;
+	forget_news(f);
+	assert_true(event_is(f, ESP_EV_EXHAUSTED, 0x1000));
+	assert_true(no_event(f));
+}
+
 /* ---- a gateway that moves ---- */
 
 static bool goes_to(uint32_t spi, uint16_t port)
@@ -757,6 +852,8 @@ int main(void)
 		TEST(a_limit_that_is_near_asks_for_a_new_pair_and_the_last_one_is_a_loss),
 		TEST(what_has_another_destination_is_not_ours),
 		TEST(news_cut_anywhere_are_none),
+		TEST(what_went_while_news_were_lost_is_noticed_at_once),
+		TEST(a_limit_that_came_near_while_news_were_lost_is_noticed),
 		TEST(a_gateway_that_moves_to_another_port_is_followed),
 		TEST(the_half_that_waits_goes_to_the_new_port_when_it_is_added),
 		TEST(only_our_gateway_at_its_address_is_followed),
