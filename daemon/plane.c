@@ -16,6 +16,7 @@ struct known {
 
 struct planes {
 	const struct env *env;
+	struct xfrm_host xfrm;
 	struct known at[KNOWN_MAX];
 	size_t n;
 };
@@ -32,6 +33,11 @@ struct planes *planes_new(const struct env *env)
 void planes_free(struct planes *p)
 {
 	free(p);
+}
+
+struct xfrm_host *planes_xfrm(struct planes *p)
+{
+	return &p->xfrm;
 }
 
 static int verdict_of(struct planes *p, const struct esp_suite *suite)

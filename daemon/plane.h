@@ -7,6 +7,7 @@
 #include "ike/ike_sa.h"
 
 struct planes;
+struct xfrm_host;
 
 enum { PLANE_WHY = 160 };
 
@@ -17,6 +18,9 @@ enum { PLANE_WHY = 160 };
 /* NULL: out of memory. */
 struct planes *planes_new(const struct env *env);
 void planes_free(struct planes *p);
+
+/* What the kernel planes of all connections share. */
+struct xfrm_host *planes_xfrm(struct planes *p);
 
 /* Can the kernel do ESP with every suite that is offered? Else `why` says which, and what it said. */
 bool plane_probe(struct planes *p, const struct ike_proposals *offered, char why[static PLANE_WHY]);

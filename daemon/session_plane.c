@@ -64,7 +64,7 @@ bool plane_open(struct session *s, const struct ip *remote, struct reason *why)
 	if (rc == 0)
 		rc = pass_esp(s, remote);
 	if (rc == 0)
-		rc = xfrm_open(&s->env, remote, k->reqid, &k->esp);
+		rc = xfrm_open(&s->env, planes_xfrm(s->host->planes), remote, k->reqid, &k->esp);
 	if (rc == 0) {
 		k->news = loop_watch_new(s->host->loop, xfrm_fd(k->esp), LOOP_READ, on_news, s);
 		rc = k->news ? 0 : -ENOMEM;

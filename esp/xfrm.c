@@ -326,20 +326,37 @@ static void take_block_away(struct xfrm *x)
 		xfrm_sock_request(&x->sock, xfrm_msg_del_block(&x->server, way), NULL, NULL);
 }
 
+/* Leave the others; is the backstop needed by none of them? */
+static bool was_last(const struct xfrm *x)
+{
+	bool last = true;
+
+	for (struct xfrm **at = &x->host->planes; *at;)
+		if (*at == x) {
+			*at = x->next;
+		} else {
+			if (ip_equal(&(*at)->server, &x->server)) /* check: xfrm-block-shared */
+				last = false;
+			at = &(*at)->next;
+		}
+	return last;
+}
+
 static void kernel_free(struct esp *esp)
 {
 	struct xfrm *x = xfrm(esp);
 
 	while (x->n)
 		kernel_drop(esp, x->at[0]->pair.in.spi);
-	if (x->server.family != FAMILY_NONE)
+	if (was_last(x) && x->server.family != FAMILY_NONE)
 		take_block_away(x);
 	xfrm_sock_close(&x->sock);
 	xfrm_sock_close(&x->news);
 	free(x);
 }
 
-int xfrm_open(const struct env *env, const struct ip *server, uint32_t reqid, struct esp **plane)
+int xfrm_open(const struct env *env, struct xfrm_host *host, const struct ip *server,
+	uint32_t reqid, struct esp **plane)
 {
 	static const struct esp_ops ops = {
 		.free = kernel_free,
@@ -359,7 +376,13 @@ int xfrm_open(const struct env *env, const struct ip *server, uint32_t reqid, st
 	*plane = NULL;
 	if (!x)
 		return -ENOMEM;
-	*x = (struct xfrm){.face = {.ops = &ops, .env = env}, .reqid = reqid};
+	*x = (struct xfrm){
+		.face = {.ops = &ops, .env = env},
+		.host = host,
+		.next = host->planes,
+		.reqid = reqid,
+	};
+	host->planes = x;
 	int rc = xfrm_sock_open(&x->sock);
 	if (rc == 0)
 		rc = xfrm_sock_listen(&x->news);

@@ -10,10 +10,15 @@
 
 #include "esp/esp.h"
 
+/* All planes of a process: those to one server share the backstop. Zeros: none. Outlives them. */
+struct xfrm_host {
+	struct xfrm *planes;
+};
+
 /* NULL in *plane: out of memory, no netlink, or not allowed; -errno. The backstop against L2TP in
- * clear to `server` stands from here until esp_free(). */
-[[gnu::warn_unused_result]] int xfrm_open(
-	const struct env *env, const struct ip *server, uint32_t reqid, struct esp **plane);
+ * clear to `server` stands from here until esp_free() of the last plane of `host` to that server. */
+[[gnu::warn_unused_result]] int xfrm_open(const struct env *env, struct xfrm_host *host,
+	const struct ip *server, uint32_t reqid, struct esp **plane);
 
 /* Becomes readable when somebody changed SAs or policies, one of ours expires, or the gateway sends
  * from another port; then xfrm_ready(), which is bounded: what it leaves keeps the fd readable. */

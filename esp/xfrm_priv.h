@@ -20,6 +20,8 @@ struct kernel_pair {
 
 struct xfrm {
 	struct esp face;
+	struct xfrm_host *host;
+	struct xfrm *next; /* of the host's planes */
 	struct xfrm_sock sock, news;
 	uint32_t reqid;
 	struct ip server;

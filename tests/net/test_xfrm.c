@@ -22,6 +22,7 @@
 enum { REQID = 4242 };
 
 static struct env *env;
+static struct xfrm_host host;
 static const char others[] = "src 203.0.113.0/24 dst 192.0.2.0/24";
 
 static struct ip server(void)
@@ -34,7 +35,7 @@ static struct esp *open_plane(void)
 	struct ip ip = server();
 	struct esp *plane;
 
-	assert_int_equal(xfrm_open(env, &ip, REQID, &plane), 0);
+	assert_int_equal(xfrm_open(env, &host, &ip, REQID, &plane), 0);
 	return plane;
 }
 
@@ -178,7 +179,7 @@ static void what_a_dead_process_left_is_found_by_its_reqid(void **state)
 	if (pid == 0) {
 		struct esp *plane;
 
-		_exit(xfrm_open(env, &ip, REQID, &plane) != 0);
+		_exit(xfrm_open(env, &host, &ip, REQID, &plane) != 0);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
@@ -194,11 +195,11 @@ static void two_planes_to_one_server_share_the_block(void **state)
 	struct esp *a = open_plane(), *b;
 
 	(void)state;
-	assert_int_equal(xfrm_open(env, &ip, REQID + 1, &b), 0);
+	assert_int_equal(xfrm_open(env, &host, &ip, REQID + 1, &b), 0);
 	assert_int_equal(send_plainly(1701), -EPERM);
 	esp_free(a);
-	xfrm_ready(b, 1000);
 	assert_int_equal(send_plainly(1701), -EPERM);
+	assert_false(has_news(b)); /* nor was there a moment without */
 	esp_free(b);
 	assert_int_equal(send_plainly(1701), 0);
 }

@@ -54,6 +54,7 @@ static struct kernel {
 	} news[NEWS_MAX];
 	unsigned n_news;
 	bool forgot; /* some more */
+	bool deaf;   /* nobody may listen to it */
 } kernel;
 
 static struct xfrm_usersa_info *info_of(struct sa *sa)
@@ -194,7 +195,7 @@ int xfrm_sock_open(struct xfrm_sock *s)
 int xfrm_sock_listen(struct xfrm_sock *s)
 {
 	*s = (struct xfrm_sock){0};
-	return 0;
+	return kernel.deaf ? -EPERM : 0;
 }
 
 void xfrm_sock_close(struct xfrm_sock *s)
@@ -305,6 +306,7 @@ static void zeros(void *ctx, void *to, size_t n)
 
 struct fixture {
 	struct env env;
+	struct xfrm_host host;
 	struct esp *plane;
 };
 
@@ -316,7 +318,7 @@ static int setup(void **state)
 	kernel = (struct kernel){0};
 	f->env = (struct env){.rng = zeros, .pool = pkt_pool_new()};
 	*state = f;
-	return xfrm_open(&f->env, &server, REQID, &f->plane);
+	return xfrm_open(&f->env, &f->host, &server, REQID, &f->plane);
 }
 
 static int teardown(void **state)
@@ -812,6 +814,49 @@ static void what_cannot_follow_is_lost(void **state)
 	assert_false(is_there(0x1000));
 }
 
+static struct esp *another(struct fixture *f, uint32_t server, uint32_t reqid)
+{
+	struct ip ip = ip_v4(server);
+	struct esp *plane;
+
+	assert_int_equal(xfrm_open(&f->env, &f->host, &ip, reqid, &plane), 0);
+	return plane;
+}
+
+static void the_block_stands_until_the_last_plane_to_that_server_ends(void **state)
+{
+	struct fixture *f = *state;
+	struct esp *same, *other;
+
+	for (int turn = 0; turn < 2; turn++) {
+		same = another(f, SERVER, REQID + 1);
+		other = another(f, MALLORY, REQID + 2);
+		assert_int_equal(kernel.policies, 4);
+		kernel.policies_deleted = 0;
+		esp_free(turn ? same : f->plane);
+		f->plane = turn ? f->plane : same;
+		assert_int_equal(kernel.policies_deleted, 0);
+		esp_free(other);
+		assert_int_equal(kernel.policies_deleted, 2);
+		assert_int_equal(kernel.policies, 2);
+	}
+}
+
+static void a_plane_that_cannot_open_leaves_the_block_to_the_others(void **state)
+{
+	struct fixture *f = *state;
+	struct ip ip = ip_v4(SERVER), others = ip_v4(MALLORY);
+	struct esp *plane;
+
+	kernel.deaf = true;
+	assert_int_equal(xfrm_open(&f->env, &f->host, &ip, REQID + 1, &plane), -EPERM);
+	assert_null(plane);
+	assert_int_equal(xfrm_open(&f->env, &f->host, &others, REQID + 1, &plane), -EPERM);
+	assert_null(plane);
+	assert_int_equal(kernel.policies_deleted, 0);
+	assert_int_equal(kernel.policies, 2);
+}
+
 static void counters_outlive_their_pairs(void **state)
 {
 	struct fixture *f = *state;
@@ -859,6 +904,8 @@ int main(void)
 		TEST(only_our_gateway_at_its_address_is_followed),
 		TEST(however_often_it_moves_it_is_followed_once_a_second),
 		TEST(what_cannot_follow_is_lost),
+		TEST(the_block_stands_until_the_last_plane_to_that_server_ends),
+		TEST(a_plane_that_cannot_open_leaves_the_block_to_the_others),
 		TEST(counters_outlive_their_pairs),
 	};
 
