@@ -2,8 +2,6 @@
 
 #include <assert.h>
 
-#include "esp/esp_plane.h"
-
 enum {
 	UDP_HDR = 8,
 	TRAILER = 2, /* pad length, next header */
@@ -22,7 +20,7 @@ static void count(struct esp_sa *sa, struct esp_half_sa *half, size_t octets, ui
 	if (seq >= ESP_SEQ_SOON /* check: esp-rekey-sequence */ ||
 		(sa->suite.cipher == ESP_3DES &&
 			half->count.octets >= ESP_OCTETS_SOON_3DES) /* check: esp-rekey-volume */)
-		esp_raise(sa, ESP_EV_EXHAUSTED);
+		esp_raise(&sa->face, ESP_EV_EXHAUSTED);
 }
 
 /* ---- sealing ---- */
@@ -99,7 +97,7 @@ static bool put_head(struct esp_sa *sa, struct pkt *p, struct slice random)
 		return false;
 	struct wr w = wr_of(at, n);
 	sa->seq++;
-	wr_u32(&w, sa->out.spi);
+	wr_u32(&w, sa->spi_out);
 	wr_u32(&w, sa->seq);
 	if (sa->suite.cipher == ESP_AES_GCM)
 		wr_u64(&w, sa->seq);
@@ -304,7 +302,7 @@ bool esp_open(struct esp_sa *sa, struct pktq *in, struct pktq *up)
 			pkt_free(pkts[i]);
 		} else {
 			authentic = true;
-			esp_raise(sa, ESP_EV_FIRST_IN);
+			esp_raise(&sa->face, ESP_EV_FIRST_IN);
 			deliver(sa, pkts[i], up);
 		}
 	}

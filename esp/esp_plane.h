@@ -1,4 +1,5 @@
-/* What a data plane is behind esp.h: a table of functions, and a struct that begins with struct esp. */
+/* What a data plane is behind esp.h: a table of functions, and a struct that begins with struct esp.
+ * Pairs, news and sums are the same on all planes (esp.c). */
 #pragma once
 
 #include "esp/esp.h"
@@ -9,25 +10,51 @@
 /* Sweet32: no more than 1 GiB under one 3DES key. An eighth of it is left for the rekey. */
 #define ESP_OCTETS_SOON_3DES (UINT64_C(7) << 27)
 
-/* Each as the function of esp.h with its name says. */
+/* An installed pair; what a plane keeps of one begins with it. */
+struct esp_pair {
+	uint32_t spi_in;
+	msec installed_at;
+	unsigned raised;  /* 1 << enum esp_event_kind: has happened, and is told only once */
+	unsigned pending; /* of those, not yet told */
+	int error;        /* of BROKEN */
+};
+
 struct esp_ops {
+	/* The plane without its pairs: they are dropped before. */
 	void (*free)(struct esp *esp);
-	int (*install)(struct esp *esp, const struct sa_pair *pair, msec now);
-	void (*use)(struct esp *esp, uint32_t spi_in);
-	void (*drop)(struct esp *esp, uint32_t spi_in);
-	bool (*has_spi)(const struct esp *esp, uint32_t spi_in); /* for esp_new_spi() */
+	/* The inbound half is live from now on. The SPI is new. 0 and *kept, or -errno. */
+	int (*install)(struct esp *esp, const struct sa_pair *pair, struct esp_pair **kept);
+	/* Becomes esp->current, unless it cannot. */
+	void (*use)(struct esp *esp, struct esp_pair *pair);
+	/* It is no longer in the list, and its counters are in the sums. */
+	void (*drop)(struct esp *esp, struct esp_pair *pair);
+	/* As esp_recv() and esp_send(). */
 	void (*recv)(struct esp *esp, struct pktq *in, msec now, struct io *out);
 	void (*send)(struct esp *esp, struct pktq *in, msec now, struct io *out);
-	bool (*next_event)(struct esp *esp, struct esp_event *ev);
-	msec (*last_in)(const struct esp *esp);
-	bool (*get_status)(const struct esp *esp, unsigned i, struct esp_sa_status *status);
-	void (*get_totals)(
-		const struct esp *esp, struct esp_counters *in, struct esp_counters *out);
+	/* Adds suite, spi_out, in and out. */
+	void (*get_status)(
+		const struct esp *esp, const struct esp_pair *pair, struct esp_sa_status *status);
 };
 
 struct esp {
 	const struct esp_ops *ops;
 	const struct env *env;
+	struct esp_pair *pair[ESP_PAIRS_MAX]; /* in order of installation */
+	unsigned n;
+	struct esp_pair *current; /* the one we send on; NULL before esp_use() */
+	msec last_in;
+	struct esp_counters in, out; /* of dropped pairs, and of no pair */
 };
 
+/* The pair with that inbound SPI; NULL when there is none. */
+struct esp_pair *esp_pair_find(const struct esp *esp, uint32_t spi_in);
+
 void esp_counters_add(struct esp_counters *to, const struct esp_counters *c);
+
+static inline void esp_raise(struct esp_pair *pair, enum esp_event_kind kind)
+{
+	unsigned bit = 1u << kind;
+
+	pair->pending |= bit & ~pair->raised;
+	pair->raised |= bit;
+}

@@ -12,25 +12,9 @@ static struct xfrm *xfrm(const struct esp *esp)
 	return (struct xfrm *)esp;
 }
 
-static struct kernel_pair *find(const struct xfrm *x, uint32_t spi_in)
-{
-	for (unsigned i = 0; i < x->n; i++)
-		if (x->at[i]->pair.in.spi == spi_in)
-			return x->at[i];
-	return NULL;
-}
-
 struct xfrm_sa xfrm_half(const struct xfrm *x, const struct kernel_pair *k, enum xfrm_way way)
 {
 	return (struct xfrm_sa){.pair = &k->pair, .way = way, .reqid = x->reqid};
-}
-
-void xfrm_raise(struct kernel_pair *k, enum esp_event_kind kind)
-{
-	unsigned bit = 1u << kind;
-
-	k->pending |= bit & ~k->raised;
-	k->raised |= bit;
 }
 
 /* ---- one SA ---- */
@@ -95,36 +79,27 @@ static struct esp_counters count(struct xfrm *x, const struct xfrm_sa *sa)
 	return xfrm_ask(x, sa, &state) ? state.count : (struct esp_counters){0};
 }
 
-/* What it has carried is kept. */
-static void delete (struct xfrm *x, const struct xfrm_sa *sa, struct esp_counters *total)
+static void delete (struct xfrm *x, const struct xfrm_sa *sa)
 {
-	struct esp_counters c = count(x, sa);
-
-	esp_counters_add(total, &c);
 	xfrm_sock_request(&x->sock, xfrm_msg_del_sa(sa), NULL, NULL);
 }
 
 /* ---- pairs ---- */
 
-static int kernel_install(struct esp *esp, const struct sa_pair *pair, msec now)
+static int kernel_install(struct esp *esp, const struct sa_pair *pair, struct esp_pair **kept)
 {
 	struct xfrm *x = xfrm(esp);
-	struct kernel_pair *k;
+	struct kernel_pair *k = calloc(1, sizeof(*k));
 
-	if (find(x, pair->in.spi))
-		return -EEXIST;
-	if (x->n == ESP_PAIRS_MAX)
-		return -ENOSPC;
-	k = calloc(1, sizeof(*k));
 	if (!k)
 		return -ENOMEM;
-	*k = (struct kernel_pair){.pair = *pair, .installed_at = now};
+	k->pair = *pair;
 	struct xfrm_sa in = xfrm_half(x, k, XFRM_IN);
 	int rc = add(x, &in);
 	wipe(&k->pair.in.key, sizeof(k->pair.in.key));
 	wipe(&k->pair.in.auth, sizeof(k->pair.in.auth));
 	if (rc == 0) {
-		x->at[x->n++] = k;
+		*kept = &k->face;
 		return 0;
 	}
 	wipe(k, sizeof(*k));
@@ -132,63 +107,51 @@ static int kernel_install(struct esp *esp, const struct sa_pair *pair, msec now)
 	return rc;
 }
 
-static void delete_out(struct xfrm *x, struct kernel_pair *k)
+/* What it has carried is kept. */
+static void retire(struct xfrm *x, struct kernel_pair *k)
 {
-	struct xfrm_sa sa = xfrm_half(x, k, XFRM_OUT);
+	struct xfrm_sa out = xfrm_half(x, k, XFRM_OUT);
+	struct esp_counters c = count(x, &out);
 
-	if (k->out != OUT_ADDED)
-		return;
-	delete (x, &sa, &x->out);
+	esp_counters_add(&x->face.out, &c);
+	delete (x, &out);
 	k->out = OUT_SPENT;
 }
 
 /* The old outbound SA goes at once: were the wall clock set back meanwhile, the kernel would go on
  * sending on it. */
-static void kernel_use(struct esp *esp, uint32_t spi_in)
+static void kernel_use(struct esp *esp, struct esp_pair *pair)
 {
 	struct xfrm *x = xfrm(esp);
-	struct kernel_pair *k = find(x, spi_in);
+	struct kernel_pair *k = (struct kernel_pair *)pair;
 
-	if (!k || k->out != OUT_WAITS) /* check: xfrm-out-once */
+	if (k->out != OUT_WAITS) /* check: xfrm-out-once */
 		return;
 	struct xfrm_sa out = xfrm_half(x, k, XFRM_OUT);
-	k->error = add(x, &out);
+	pair->error = add(x, &out);
 	wipe(&k->pair.out.key, sizeof(k->pair.out.key));
 	wipe(&k->pair.out.auth, sizeof(k->pair.out.auth));
-	if (k->error != 0) {
-		xfrm_raise(k, ESP_EV_BROKEN);
+	if (pair->error != 0) {
+		esp_raise(pair, ESP_EV_BROKEN);
 		return;
 	}
 	k->out = OUT_ADDED;
-	if (x->current)
-		delete_out(x, x->current);
-	x->current = k;
+	if (esp->current)
+		retire(x, (struct kernel_pair *)esp->current);
+	esp->current = pair;
 }
 
-static void kernel_drop(struct esp *esp, uint32_t spi_in)
+static void kernel_drop(struct esp *esp, struct esp_pair *pair)
 {
 	struct xfrm *x = xfrm(esp);
-	struct kernel_pair *k = find(x, spi_in);
-	unsigned i = 0;
+	struct kernel_pair *k = (struct kernel_pair *)pair;
+	struct xfrm_sa in = xfrm_half(x, k, XFRM_IN), out = xfrm_half(x, k, XFRM_OUT);
 
-	if (!k)
-		return;
-	while (x->at[i] != k)
-		i++;
-	memmove(&x->at[i], &x->at[i + 1], (x->n - i - 1) * sizeof(x->at[0]));
-	x->n--;
-	if (x->current == k)
-		x->current = NULL;
-	delete_out(x, k);
-	struct xfrm_sa in = xfrm_half(x, k, XFRM_IN);
-	delete (x, &in, &x->in);
+	if (k->out == OUT_ADDED)
+		delete (x, &out);
+	delete (x, &in);
 	wipe(k, sizeof(*k));
 	free(k);
-}
-
-static bool kernel_has_spi(const struct esp *esp, uint32_t spi_in)
-{
-	return find(xfrm(esp), spi_in);
 }
 
 /* ---- packets ---- */
@@ -197,11 +160,12 @@ static bool kernel_has_spi(const struct esp *esp, uint32_t spi_in)
  * life. */
 static void look_for_first(struct xfrm *x)
 {
-	for (unsigned i = 0; i < x->n; i++) {
-		struct xfrm_sa in = xfrm_half(x, x->at[i], XFRM_IN);
+	for (unsigned i = 0; i < x->face.n; i++) {
+		struct xfrm_sa in = xfrm_half(x, xfrm_pair(x, i), XFRM_IN);
+		struct esp_pair *pair = x->face.pair[i];
 
-		if (!(x->at[i]->raised & 1u << ESP_EV_FIRST_IN) && count(x, &in).packets)
-			xfrm_raise(x->at[i], ESP_EV_FIRST_IN);
+		if (!(pair->raised & 1u << ESP_EV_FIRST_IN) && count(x, &in).packets)
+			esp_raise(pair, ESP_EV_FIRST_IN);
 	}
 }
 
@@ -212,24 +176,22 @@ static void kernel_recv(struct esp *esp, struct pktq *in, msec now, struct io *o
 
 	for (struct pkt *p = pktq_take(in); p; p = pktq_take(in)) {
 		if (p->lane != LANE_L2TP /* check: xfrm-lane */) {
-			x->in.no_sa++;
+			esp->in.no_sa++;
 			pkt_free(p);
 			continue;
 		}
-		x->last_in = now;
+		esp->last_in = now;
 		pktq_put(&out->up, p);
 	}
-	if (x->last_in == now)
+	if (esp->last_in == now)
 		look_for_first(x);
 }
 
 static void kernel_send(struct esp *esp, struct pktq *in, msec now, struct io *out)
 {
-	struct xfrm *x = xfrm(esp);
-
 	(void)now;
-	if (!x->current) { /* check: xfrm-current */
-		x->out.no_sa += in->count;
+	if (!esp->current) { /* check: xfrm-current */
+		esp->out.no_sa += in->count;
 		pktq_free(in);
 	}
 	pktq_for_each (p, in)
@@ -237,73 +199,20 @@ static void kernel_send(struct esp *esp, struct pktq *in, msec now, struct io *o
 	pktq_join(&out->down, in);
 }
 
-/* ---- news ---- */
-
-int xfrm_fd(const struct esp *plane)
-{
-	return xfrm(plane)->news.fd;
-}
-
-static bool kernel_next_event(struct esp *esp, struct esp_event *ev)
-{
-	struct xfrm *x = xfrm(esp);
-
-	for (unsigned i = 0; i < x->n; i++) {
-		struct kernel_pair *k = x->at[i];
-
-		if (!k->pending)
-			continue;
-		*ev = (struct esp_event){
-			.kind = (enum esp_event_kind)__builtin_ctz(k->pending),
-			.spi_in = k->pair.in.spi,
-			.error = k->error,
-		};
-		k->pending &= k->pending - 1;
-		return true;
-	}
-	return false;
-}
-
 /* ---- figures ---- */
 
-static msec kernel_last_in(const struct esp *esp)
-{
-	return xfrm(esp)->last_in;
-}
-
-static bool kernel_get_status(const struct esp *esp, unsigned i, struct esp_sa_status *status)
+static void kernel_get_status(
+	const struct esp *esp, const struct esp_pair *pair, struct esp_sa_status *status)
 {
 	struct xfrm *x = xfrm(esp);
-
-	if (i >= x->n)
-		return false;
-	const struct kernel_pair *k = x->at[i];
+	const struct kernel_pair *k = (const struct kernel_pair *)pair;
 	struct xfrm_sa in = xfrm_half(x, k, XFRM_IN), out = xfrm_half(x, k, XFRM_OUT);
-	*status = (struct esp_sa_status){
-		.suite = k->pair.suite,
-		.spi_in = k->pair.in.spi,
-		.spi_out = k->pair.out.spi,
-		.in_use = k == x->current,
-		.installed_at = k->installed_at,
-		.in = count(x, &in),
-	};
+
+	status->suite = k->pair.suite;
+	status->spi_out = k->pair.out.spi;
+	status->in = count(x, &in);
 	if (k->out == OUT_ADDED)
 		status->out = count(x, &out);
-	return true;
-}
-
-static void kernel_get_totals(
-	const struct esp *esp, struct esp_counters *in, struct esp_counters *out)
-{
-	const struct xfrm *x = xfrm(esp);
-	struct esp_sa_status st;
-
-	*in = x->in;
-	*out = x->out;
-	for (unsigned i = 0; kernel_get_status(esp, i, &st); i++) {
-		esp_counters_add(in, &st.in);
-		esp_counters_add(out, &st.out);
-	}
 }
 
 /* ---- life ---- */
@@ -346,13 +255,16 @@ static void kernel_free(struct esp *esp)
 {
 	struct xfrm *x = xfrm(esp);
 
-	while (x->n)
-		kernel_drop(esp, x->at[0]->pair.in.spi);
 	if (was_last(x) && x->server.family != FAMILY_NONE)
 		take_block_away(x);
 	xfrm_sock_close(&x->sock);
 	xfrm_sock_close(&x->news);
 	free(x);
+}
+
+int xfrm_fd(const struct esp *plane)
+{
+	return xfrm(plane)->news.fd;
 }
 
 int xfrm_open(const struct env *env, struct xfrm_host *host, const struct ip *server,
@@ -363,13 +275,9 @@ int xfrm_open(const struct env *env, struct xfrm_host *host, const struct ip *se
 		.install = kernel_install,
 		.use = kernel_use,
 		.drop = kernel_drop,
-		.has_spi = kernel_has_spi,
 		.recv = kernel_recv,
 		.send = kernel_send,
-		.next_event = kernel_next_event,
-		.last_in = kernel_last_in,
 		.get_status = kernel_get_status,
-		.get_totals = kernel_get_totals,
 	};
 	struct xfrm *x = calloc(1, sizeof(*x));
 

@@ -36,13 +36,14 @@ static struct kernel_pair *find_half(const struct xfrm *x, const xfrm_address_t 
 {
 	struct ip dst = xfrm_msg_ip(daddr, family);
 
-	for (unsigned i = 0; i < x->n; i++)
+	for (unsigned i = 0; i < x->face.n; i++)
 		for (*way = XFRM_IN; *way <= XFRM_OUT; ++*way) {
-			struct xfrm_sa sa = xfrm_half(x, x->at[i], *way);
+			struct kernel_pair *k = xfrm_pair(x, i);
+			struct xfrm_sa sa = xfrm_half(x, k, *way);
 
-			if ((*way == XFRM_IN || x->at[i]->out == OUT_ADDED) &&
+			if ((*way == XFRM_IN || k->out == OUT_ADDED) &&
 				is_half(&sa, &dst, ntohl(spi)))
-				return x->at[i];
+				return k;
 		}
 	return NULL;
 }
@@ -56,7 +57,7 @@ static void on_deleted(const struct listener *l, const union body *b)
 	struct kernel_pair *k = find_half(l->x, &id->daddr, id->family, id->spi, &way);
 
 	if (k)
-		xfrm_raise(k, ESP_EV_LOST);
+		esp_raise(&k->face, ESP_EV_LOST);
 }
 
 /* Soft: a limit is near, the SA works on. Hard: the kernel has removed it. */
@@ -67,14 +68,14 @@ static void on_expired(const struct listener *l, const union body *b)
 	struct kernel_pair *k = find_half(l->x, &sa->id.daddr, sa->family, sa->id.spi, &way);
 
 	if (k)
-		xfrm_raise(k, b->expired.hard ? ESP_EV_LOST : ESP_EV_EXHAUSTED);
+		esp_raise(&k->face, b->expired.hard ? ESP_EV_LOST : ESP_EV_EXHAUSTED);
 }
 
 static void on_flushed(const struct listener *l, const union body *b)
 {
 	(void)b;
-	for (unsigned i = 0; i < l->x->n; i++)
-		xfrm_raise(l->x->at[i], ESP_EV_LOST);
+	for (unsigned i = 0; i < l->x->face.n; i++)
+		esp_raise(l->x->face.pair[i], ESP_EV_LOST);
 }
 
 static void put_block_back(struct xfrm *x)
@@ -133,7 +134,7 @@ static void follow(struct xfrm *x, struct kernel_pair *k, uint16_t port)
 	if (rc != 0) {
 		log_warn(x->face.env->log, "esp", "the gateway's new port %u is not followed: %s",
 			port, strerror(-rc));
-		xfrm_raise(k, ESP_EV_LOST);
+		esp_raise(&k->face, ESP_EV_LOST);
 		return;
 	}
 	log_info(x->face.env->log, "esp", "the gateway sends from port %u now, not from %u", port,
@@ -199,18 +200,20 @@ static void look_at_half(struct xfrm *x, struct kernel_pair *k, enum xfrm_way wa
 	struct xfrm_sa_state state;
 
 	if (!xfrm_ask(x, &sa, &state) || state.reqid != x->reqid /* check: xfrm-look-reqid */)
-		xfrm_raise(k, ESP_EV_LOST);
+		esp_raise(&k->face, ESP_EV_LOST);
 	else if (state.runs_out)
-		xfrm_raise(k, ESP_EV_EXHAUSTED);
+		esp_raise(&k->face, ESP_EV_EXHAUSTED);
 }
 
 /* Some news were lost: what they can have been of is looked at. A gateway that moved is told again. */
 static void look_at_all(struct xfrm *x)
 {
-	for (unsigned i = 0; i < x->n; i++) {
-		look_at_half(x, x->at[i], XFRM_IN);
-		if (x->at[i]->out == OUT_ADDED)
-			look_at_half(x, x->at[i], XFRM_OUT);
+	for (unsigned i = 0; i < x->face.n; i++) {
+		struct kernel_pair *k = xfrm_pair(x, i);
+
+		look_at_half(x, k, XFRM_IN);
+		if (k->out == OUT_ADDED)
+			look_at_half(x, k, XFRM_OUT);
 	}
 	put_block_back(x);
 }

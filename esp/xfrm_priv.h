@@ -10,12 +10,10 @@
  * never comes again: it would count from 1 under the same key. IKE goes back to an older pair only
  * until it has a new one; till then nothing is sent. */
 struct kernel_pair {
+	struct esp_pair face;
 	struct sa_pair pair; /* no keys any more once both have been in the kernel */
-	msec installed_at;
-	msec moved_at; /* when it last followed the gateway to another port */
 	enum { OUT_WAITS, OUT_ADDED, OUT_SPENT } out;
-	unsigned raised, pending; /* 1 << enum esp_event_kind, as in the user plane */
-	int error;                /* of BROKEN */
+	msec moved_at; /* when it last followed the gateway to another port */
 };
 
 struct xfrm {
@@ -25,17 +23,16 @@ struct xfrm {
 	struct xfrm_sock sock, news;
 	uint32_t reqid;
 	struct ip server;
-	struct kernel_pair *at[ESP_PAIRS_MAX]; /* in order of installation */
-	unsigned n;
-	struct kernel_pair *current; /* the one the kernel sends on; NULL before esp_use() */
-	msec last_in;
-	struct esp_counters in, out; /* of dropped pairs, and of no pair */
 };
 
 /* ---- xfrm.c ---- */
 
+static inline struct kernel_pair *xfrm_pair(const struct xfrm *x, unsigned i)
+{
+	return (struct kernel_pair *)x->face.pair[i];
+}
+
 struct xfrm_sa xfrm_half(const struct xfrm *x, const struct kernel_pair *k, enum xfrm_way way);
-void xfrm_raise(struct kernel_pair *k, enum esp_event_kind kind);
 
 /* m makes an SA to be `sa`: see whether it is. Takes m. 0, or -errno and then it is gone. */
 int xfrm_put_sa(struct xfrm *x, struct nl_msg *m, const struct xfrm_sa *sa);

@@ -10,7 +10,6 @@
 struct kernel {
 	struct esp plane; /* what the stack sees; first */
 	struct esp *sas;  /* NULL: no attempt is under way */
-	msec last_in;
 	bool refuses;
 	struct l2tp_status session; /* up: the kernel has it */
 };
@@ -22,28 +21,29 @@ static struct esp *sas(const struct esp *plane)
 	return ((const struct kernel *)plane)->sas;
 }
 
-static int plane_install(struct esp *esp, const struct sa_pair *pair, msec now)
+static int plane_install(struct esp *esp, const struct sa_pair *pair, struct esp_pair **kept)
 {
 	if (((const struct kernel *)esp)->refuses)
 		return -ENOBUFS;
-	return esp_install(sas(esp), pair, now);
+	int rc = esp_install(sas(esp), pair, 0);
+	if (rc != 0)
+		return rc;
+	*kept = calloc(1, sizeof(**kept));
+	if (!*kept)
+		abort();
+	return 0;
 }
 
-static void plane_use(struct esp *esp, uint32_t spi_in)
+static void plane_use(struct esp *esp, struct esp_pair *pair)
 {
-	esp_use(sas(esp), spi_in);
+	esp_use(sas(esp), pair->spi_in);
+	esp->current = pair;
 }
 
-static void plane_drop(struct esp *esp, uint32_t spi_in)
+static void plane_drop(struct esp *esp, struct esp_pair *pair)
 {
-	esp_drop(sas(esp), spi_in);
-}
-
-static bool plane_has_spi(const struct esp *esp, uint32_t spi_in)
-{
-	const struct esp *in = sas(esp);
-
-	return in->ops->has_spi(in, spi_in);
+	esp_drop(sas(esp), pair->spi_in);
+	free(pair);
 }
 
 /* Of LANE_L2TP only: anything else did not come through the kernel. */
@@ -54,7 +54,7 @@ static void plane_recv(struct esp *esp, struct pktq *in, msec now, struct io *ou
 			pkt_free(p);
 			continue;
 		}
-		((struct kernel *)esp)->last_in = now;
+		esp->last_in = now;
 		pktq_put(&out->up, p);
 	}
 }
@@ -68,25 +68,27 @@ static void plane_send(struct esp *esp, struct pktq *in, msec now, struct io *ou
 	pktq_join(&out->down, in);
 }
 
-static bool plane_next_event(struct esp *esp, struct esp_event *ev)
+static void plane_get_status(
+	const struct esp *esp, const struct esp_pair *pair, struct esp_sa_status *status)
 {
-	return esp_next_event(sas(esp), ev);
+	struct esp_sa_status is;
+
+	for (unsigned i = 0; esp_get_status(sas(esp), i, &is); i++)
+		if (is.spi_in == pair->spi_in) {
+			status->suite = is.suite;
+			status->spi_out = is.spi_out;
+			status->in = is.in;
+			status->out = is.out;
+		}
 }
 
-static msec plane_last_in(const struct esp *esp)
+/* What happened to its SAs is news of the plane's. */
+static void tell(struct kernel *k)
 {
-	return ((const struct kernel *)esp)->last_in;
-}
+	struct esp_event ev;
 
-static bool plane_get_status(const struct esp *esp, unsigned i, struct esp_sa_status *status)
-{
-	return esp_get_status(sas(esp), i, status);
-}
-
-static void plane_get_totals(
-	const struct esp *esp, struct esp_counters *in, struct esp_counters *out)
-{
-	esp_get_totals(sas(esp), in, out);
+	while (esp_next_event(k->sas, &ev))
+		esp_raise(esp_pair_find(&k->plane, ev.spi_in), ev.kind);
 }
 
 /* ---- the kernel ---- */
@@ -97,13 +99,9 @@ struct kernel *kernel_new(void)
 		.install = plane_install,
 		.use = plane_use,
 		.drop = plane_drop,
-		.has_spi = plane_has_spi,
 		.recv = plane_recv,
 		.send = plane_send,
-		.next_event = plane_next_event,
-		.last_in = plane_last_in,
 		.get_status = plane_get_status,
-		.get_totals = plane_get_totals,
 	};
 	struct kernel *k = calloc(1, sizeof(*k));
 
@@ -122,8 +120,7 @@ void kernel_free(struct kernel *k)
 struct esp *kernel_open(struct kernel *k, const struct env *env)
 {
 	kernel_close(k);
-	k->plane.env = env;
-	k->last_in = 0;
+	k->plane = (struct esp){.ops = k->plane.ops, .env = env};
 	k->sas = esp_new(env);
 	if (!k->sas)
 		abort();
@@ -132,6 +129,8 @@ struct esp *kernel_open(struct kernel *k, const struct env *env)
 
 void kernel_close(struct kernel *k)
 {
+	while (k->plane.n)
+		esp_drop(&k->plane, k->plane.pair[0]->spi_in);
 	esp_free(k->sas);
 	k->sas = NULL;
 	k->session.up = false;
@@ -147,6 +146,11 @@ void kernel_refuse(struct kernel *k)
 	k->refuses = true;
 }
 
+void kernel_raise(struct kernel *k, enum esp_event_kind kind)
+{
+	esp_raise(k->plane.current, kind);
+}
+
 bool kernel_has_session(const struct kernel *k)
 {
 	return k->session.up;
@@ -160,6 +164,7 @@ static void seal(struct kernel *k, struct pkt *p, msec now, struct pktq *down)
 
 	pktq_put(&one, p);
 	esp_send(k->sas, &one, now, &io);
+	tell(k);
 	pktq_join(down, &io.down);
 }
 
@@ -243,6 +248,7 @@ void kernel_recv(struct kernel *k, struct pktq *in, struct pktq *ip, msec now)
 		}
 		pktq_put(&one, p);
 		esp_recv(k->sas, &one, now, &io);
+		tell(k);
 		for (p = pktq_take(&io.up); p; p = pktq_take(&io.up))
 			deliver(k, p, &left, ip);
 	}

@@ -25,6 +25,9 @@ bool kernel_has_session(const struct kernel *k);
 /* It takes no SA any more. */
 void kernel_refuse(struct kernel *k);
 
+/* Something happens to the pair that is used. */
+void kernel_raise(struct kernel *k, enum esp_event_kind kind);
+
 /* What the sockets send: L2TP and frames become ESP. Without a plane nothing is touched, here and
  * below. */
 void kernel_send(struct kernel *k, struct pktq *down, msec now);

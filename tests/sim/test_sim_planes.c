@@ -97,6 +97,36 @@ static void no_plane_loses_a_ping_in_a_renewal(void **state)
 	}
 }
 
+/* What the kernel says of an SA is enough: limits and keys of the pair are far away. */
+static void news_of_an_sa_bring_the_next_one_and_no_ping_is_lost(void **state)
+{
+	static const enum esp_event_kind kinds[] = {ESP_EV_EXHAUSTED, ESP_EV_LOST};
+
+	(void)state;
+	for (size_t i = 0; i < PLANES; i++)
+		for (size_t kind = 0; planes[i].kernel_esp && kind < 2; kind++) {
+			struct world_conf conf;
+			struct conn_status st;
+
+			world_defaults(&conf, 7);
+			conf.ping_every = 10;
+			struct world *w = start(&planes[i], &conf);
+			assert_true(world_until(w, world_is_up, SECONDS(5)));
+			world_run(w, SECONDS(1));
+			kernel_raise(w->kernel, kinds[kind]);
+			world_run(w, SECONDS(5));
+			w->ping_due = MSEC_NEVER;
+			w->conf.ping_every = 0;
+			world_run(w, SECONDS(1));
+			conn_get_status(w->conn, &st);
+			assert_int_equal(st.stack.ike.quick_modes, 2);
+			assert_int_equal(w->attempts, 1);
+			assert_int_equal(w->out.sent - w->out.answered, 0);
+			world_disconnect(w);
+			world_free(w);
+		}
+}
+
 static bool is_asked_again(const struct world *w)
 {
 	return w->attempts == 2;
@@ -182,6 +212,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_plane_connects_at_the_same_millisecond),
 		cmocka_unit_test(no_plane_loses_a_ping_in_a_renewal),
+		cmocka_unit_test(news_of_an_sa_bring_the_next_one_and_no_ping_is_lost),
 		cmocka_unit_test(a_way_that_drops_protocol_50_is_known_within_5_s_and_left),
 		cmocka_unit_test(without_encapsulation_it_has_its_name),
 		cmocka_unit_test(a_kernel_that_does_not_answer_is_not_waited_for),
