@@ -7,6 +7,8 @@
 #include "base/secret.h"
 #include "esp/xfrm_priv.h"
 
+enum { PATIENCE = 8 }; /* a pair is asked for when that part of its age has passed since */
+
 static struct xfrm *xfrm(const struct esp *esp)
 {
 	return (struct xfrm *)esp;
@@ -156,17 +158,18 @@ static void kernel_drop(struct esp *esp, struct esp_pair *pair)
 
 /* ---- packets ---- */
 
-/* A pair that is not yet known to work is asked for whenever something comes: a few times in its
- * life. */
-static void look_for_first(struct xfrm *x)
+/* Is it known to work by now? That costs a request, so the older a pair is the rarer it is asked for:
+ * one on which nothing ever comes would be asked for with each batch. */
+static void look_for_first(struct xfrm *x, struct kernel_pair *k, msec now)
 {
-	for (unsigned i = 0; i < x->face.n; i++) {
-		struct xfrm_sa in = xfrm_half(x, xfrm_pair(x, i), XFRM_IN);
-		struct esp_pair *pair = x->face.pair[i];
+	struct xfrm_sa in = xfrm_half(x, k, XFRM_IN);
 
-		if (!(pair->raised & 1u << ESP_EV_FIRST_IN) && count(x, &in).packets)
-			esp_raise(pair, ESP_EV_FIRST_IN);
-	}
+	if (k->face.raised & 1u << ESP_EV_FIRST_IN ||
+		now - k->asked_at < (now - k->face.installed_at) / PATIENCE)
+		return;
+	k->asked_at = now;
+	if (count(x, &in).packets)
+		esp_raise(&k->face, ESP_EV_FIRST_IN);
 }
 
 /* What is not from the protected socket has not been through the kernel's ESP. */
@@ -183,8 +186,8 @@ static void kernel_recv(struct esp *esp, struct pktq *in, msec now, struct io *o
 		esp->last_in = now;
 		pktq_put(&out->up, p);
 	}
-	if (esp->last_in == now)
-		look_for_first(x);
+	for (unsigned i = 0; i < esp->n; i++)
+		look_for_first(x, xfrm_pair(x, i), now);
 }
 
 static void kernel_send(struct esp *esp, struct pktq *in, msec now, struct io *out)

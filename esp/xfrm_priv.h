@@ -13,6 +13,7 @@ struct kernel_pair {
 	struct esp_pair face;
 	struct sa_pair pair; /* no keys any more once both have been in the kernel */
 	enum { OUT_WAITS, OUT_ADDED, OUT_SPENT } out;
+	msec asked_at; /* whether it has carried anything */
 	msec moved_at; /* when it last followed the gateway to another port */
 };
 

@@ -43,7 +43,7 @@ struct policy {
 
 static struct kernel {
 	struct sa sa[SAS_MAX];
-	unsigned n, added, updated;
+	unsigned n, added, updated, asked;
 	struct policy policy[POLICIES_MAX];
 	unsigned policies, policies_deleted;
 	int refuses;  /* -errno of the next SA, or of its next change */
@@ -222,6 +222,7 @@ int xfrm_sock_request(struct xfrm_sock *s, struct nl_msg *m, xfrm_visit_fn *visi
 		rc = delete_sa(id);
 		break;
 	case XFRM_MSG_GETSA:
+		kernel.asked++;
 		sa = find(ntohl(id->spi));
 		rc = sa ? 0 : -ESRCH;
 		if (sa)
@@ -399,7 +400,7 @@ static unsigned sent(struct fixture *f, enum lane lane)
 	return n;
 }
 
-static unsigned received(struct fixture *f, enum lane lane)
+static unsigned received(struct fixture *f, enum lane lane, msec now)
 {
 	struct pktq q = {0};
 	struct io out = {0};
@@ -407,7 +408,7 @@ static unsigned received(struct fixture *f, enum lane lane)
 
 	p->lane = lane;
 	pktq_put(&q, p);
-	esp_recv(f->plane, &q, 2000, &out);
+	esp_recv(f->plane, &q, now, &out);
 	unsigned n = (unsigned)out.up.count;
 	pktq_free(&out.up);
 	return n;
@@ -522,7 +523,7 @@ static void only_what_came_through_the_protected_socket_counts(void **state)
 	install(f, 0);
 	esp_use(f->plane, 0x1000);
 	for (enum lane lane = LANE_IKE; lane < LANES; lane++)
-		assert_int_equal(received(f, lane), lane == LANE_L2TP);
+		assert_int_equal(received(f, lane, 2000), lane == LANE_L2TP);
 	assert_int_equal(esp_last_in(f->plane), 2000);
 }
 
@@ -532,13 +533,48 @@ static void the_first_packet_of_a_pair_is_news_once(void **state)
 
 	install(f, 0);
 	esp_use(f->plane, 0x1000);
-	received(f, LANE_L2TP);
+	received(f, LANE_L2TP, 2000);
 	assert_true(no_event(f)); /* of another pair */
 	info_of(find(0x1000))->curlft.packets = 1;
-	received(f, LANE_L2TP);
+	received(f, LANE_L2TP, 2200);
 	assert_true(event_is(f, ESP_EV_FIRST_IN, 0x1000));
-	received(f, LANE_L2TP);
+	received(f, LANE_L2TP, 2400);
 	assert_true(no_event(f));
+}
+
+/* The session is the kernel's, and frames of PPP are all that is heard. */
+static void the_first_packet_is_noticed_though_it_does_not_come_here(void **state)
+{
+	struct fixture *f = *state;
+	struct pktq none = {0};
+	struct io out = {0};
+
+	install(f, 0);
+	esp_use(f->plane, 0x1000);
+	info_of(find(0x1000))->curlft.packets = 1;
+	esp_recv(f->plane, &none, 2000, &out);
+	assert_true(event_is(f, ESP_EV_FIRST_IN, 0x1000));
+	assert_int_equal(esp_last_in(f->plane), 0);
+}
+
+/* A minute of batches, each of which asked once; and a pair that is used late is noticed nonetheless. */
+static void a_pair_on_which_nothing_comes_is_asked_for_ever_more_rarely(void **state)
+{
+	struct fixture *f = *state;
+	msec now;
+
+	install(f, 0);
+	esp_use(f->plane, 0x1000);
+	kernel.asked = 0;
+	for (now = 1000; now < 61000; now += 10)
+		received(f, LANE_L2TP, now);
+	assert_in_range(kernel.asked, 20, 100);
+	info_of(find(0x1000))->curlft.packets = 1;
+	received(f, LANE_L2TP, now + 60000 / 7); /* an eighth of its age then */
+	assert_true(event_is(f, ESP_EV_FIRST_IN, 0x1000));
+	kernel.asked = 0;
+	received(f, LANE_L2TP, now * 2);
+	assert_int_equal(kernel.asked, 0);
 }
 
 static void what_others_remove_is_news_and_what_we_remove_is_not(void **state)
@@ -893,6 +929,8 @@ int main(void)
 		TEST(pairs_are_bounded_and_spis_are_unique),
 		TEST(only_what_came_through_the_protected_socket_counts),
 		TEST(the_first_packet_of_a_pair_is_news_once),
+		TEST(the_first_packet_is_noticed_though_it_does_not_come_here),
+		TEST(a_pair_on_which_nothing_comes_is_asked_for_ever_more_rarely),
 		TEST(what_others_remove_is_news_and_what_we_remove_is_not),
 		TEST(a_limit_that_is_near_asks_for_a_new_pair_and_the_last_one_is_a_loss),
 		TEST(what_has_another_destination_is_not_ours),
