@@ -166,7 +166,8 @@ static bool open_one(
 	return rc == 0;
 }
 
-/* Answers of exactly this flow pass the reverse-path filter. */
+/* Answers of exactly this flow pass the reverse-path filter; of the kernel's ESP those of any port of the
+ * gateway's, which may move. */
 static bool pass(struct session *s, enum lane lane, const struct ip *remote, struct reason *why)
 {
 	struct outer *outer = &s->outer[lane];
@@ -175,7 +176,7 @@ static bool pass(struct session *s, enum lane lane, const struct ip *remote, str
 		.server = *remote,
 		.ip_proto = NET_PROTO_UDP,
 		.sport = udp_local(outer->udp).port,
-		.dport = ports[lane],
+		.dport = lane == LANE_NATT && s->kernel.esp ? 0 : ports[lane],
 	};
 	int rc = route_pass(s->route, &outer->flow);
 	if (rc != 0) {

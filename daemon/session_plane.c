@@ -23,6 +23,17 @@ bool plane_wants_kernel(struct session *s, bool failed_before)
 	return plane_probe(s->host->planes, &c->proposals, s->plane_note);
 }
 
+/* A NAT before the gateway has given it another port: IKE goes there, too. */
+static void follow(struct session *s)
+{
+	struct udp *udp = s->outer[LANE_NATT].udp;
+	uint16_t port = xfrm_port(s->kernel.esp);
+	int rc = port && udp ? udp_follow(udp, port) : 0;
+
+	if (rc != 0)
+		log_warn(&s->log, "udp", "port %u of the gateway: %s", port, strerror(-rc));
+}
+
 static void on_news(void *ctx)
 {
 	struct session *s = ctx;
@@ -30,6 +41,7 @@ static void on_news(void *ctx)
 	msec now = loop_now(s->host->loop);
 
 	xfrm_ready(s->kernel.esp, now);
+	follow(s);
 	conn_tick(s->conn, now, &out);
 	session_settle(s, &out);
 }

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <linux/errqueue.h>
+#include <linux/filter.h>
 #include <stdalign.h>
 #include <stdlib.h>
 #include <string.h>
@@ -128,6 +129,57 @@ int udp_connect(struct udp *u)
 	return 0;
 }
 
+int udp_follow(struct udp *u, uint16_t port)
+{
+	struct addr remote = {.ip = u->remote.ip, .port = port};
+	union sockaddr_any sa;
+	socklen_t len = to_sockaddr(&remote, &sa);
+
+	if (port == u->remote.port)
+		return 0;
+	if (connect(u->fd, &sa.sa, len) < 0)
+		return -errno;
+	u->remote = remote;
+	return 0;
+}
+
+/* A second socket on our port, connected to the server but to none of its ports: the kernel prefers the
+ * one that names the port. ESP is taken before the filter, and what is none gets no further. */
+static int listen_beside(struct udp *u)
+{
+	struct sock_filter nothing = BPF_STMT(BPF_RET | BPF_K, 0);
+	struct sock_fprog filter = {.len = 1, .filter = &nothing};
+	struct addr local = udp_local(u), remote = {.ip = u->remote.ip};
+	union sockaddr_any sa;
+
+	u->ear = socket(u->v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (u->ear < 0 ||
+		setsockopt(u->ear, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)) < 0)
+		return -errno;
+	int result = set(u->ear, SOL_SOCKET, SO_REUSEADDR, 1);
+	if (result == 0)
+		result = set(u->ear, IPPROTO_UDP, UDP_ENCAP, ENCAP_ESP);
+	socklen_t len = to_sockaddr(&local, &sa);
+	if (result == 0 && bind(u->ear, &sa.sa, len) < 0)
+		result = -errno;
+	len = to_sockaddr(&remote, &sa);
+	if (result == 0 && connect(u->ear, &sa.sa, len) < 0)
+		result = -errno;
+	return result;
+}
+
+/* While the second one is bound both must allow it. */
+static int open_ear(struct udp *u, bool shared)
+{
+	int result = set(u->fd, SOL_SOCKET, SO_REUSEADDR, 1);
+
+	if (result == 0)
+		result = listen_beside(u);
+	if (result == 0 && !shared)
+		result = set(u->fd, SOL_SOCKET, SO_REUSEADDR, 0);
+	return result;
+}
+
 int udp_open(const struct udp_conf *conf, struct udp **udp)
 {
 	enum family family = conf->remote.ip.family;
@@ -140,6 +192,7 @@ int udp_open(const struct udp_conf *conf, struct udp **udp)
 	if (!u)
 		return -ENOMEM;
 	u->v6 = family == FAMILY_IPV6;
+	u->ear = -1;
 	u->lane = conf->lane;
 	u->remote = conf->remote;
 	if (raw)
@@ -153,6 +206,8 @@ int udp_open(const struct udp_conf *conf, struct udp **udp)
 	if (result == 0)
 		result = conf->lane == LANE_L2TP ? xfrm_protect(u->fd, family, conf->reqid)
 						 : udp_connect(u);
+	if (result == 0 && conf->lane == LANE_NATT && conf->kernel_esp)
+		result = open_ear(u, conf->reuse && conf->local_port);
 	if (result < 0)
 		udp_close(u);
 	else
@@ -167,6 +222,8 @@ void udp_close(struct udp *u)
 	pktq_free(&u->waiting);
 	if (u->fd >= 0)
 		close(u->fd);
+	if (u->ear >= 0)
+		close(u->ear);
 	free(u);
 }
 

@@ -62,6 +62,10 @@ struct udp_counters {
 [[gnu::warn_unused_result]] int udp_open(const struct udp_conf *conf, struct udp **udp);
 void udp_close(struct udp *u); /* drops what still waits. NULL is allowed */
 
+/* LANE_NATT with the kernel's ESP: that is heard from any port of the server's, so that the kernel can
+ * tell of a new one. Then this socket goes there, too. 0 or -errno. */
+[[gnu::warn_unused_result]] int udp_follow(struct udp *u, uint16_t port);
+
 int udp_fd(const struct udp *u);
 struct addr udp_local(const struct udp *u); /* family FAMILY_NONE when unknown */
 size_t udp_path_mtu(const struct udp *u);   /* of the route, octets of the IP packet; 0 unknown */

@@ -20,6 +20,7 @@ enum { ENCAP_ESP = 2 }; /* UDP_ENCAP_ESPINUDP */
 
 struct udp {
 	int fd;
+	int ear; /* for the kernel's ESP only, from any port of the server's; -1 = none */
 	bool v6;
 	enum lane lane;
 	bool connected;

@@ -96,6 +96,8 @@ static int kernel_install(struct esp *esp, const struct sa_pair *pair, struct es
 	if (!k)
 		return -ENOMEM;
 	k->pair = *pair;
+	if (x->port && pair->lane == LANE_NATT)
+		k->pair.remote.port = x->port;
 	struct xfrm_sa in = xfrm_half(x, k, XFRM_IN);
 	int rc = add(x, &in);
 	wipe(&k->pair.in.key, sizeof(k->pair.in.key));

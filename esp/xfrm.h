@@ -25,6 +25,9 @@ struct xfrm_host {
 int xfrm_fd(const struct esp *plane);
 void xfrm_ready(struct esp *plane, msec now);
 
+/* From which the gateway's ESP in UDP comes since it has moved; 0: from where IKE is. */
+uint16_t xfrm_port(const struct esp *plane);
+
 /* Remove what a connection of that reqid to that server left. 0, or the first -errno that is not
  * "gone already". */
 int xfrm_cleanup(const struct ip *server, uint32_t reqid);

@@ -139,7 +139,7 @@ static void follow(struct xfrm *x, struct kernel_pair *k, uint16_t port)
 	}
 	log_info(x->face.env->log, "esp", "the gateway sends from port %u now, not from %u", port,
 		k->pair.remote.port);
-	k->pair.remote.port = port;
+	k->pair.remote.port = x->port = port;
 }
 
 /* Authentic packets come from another port: a NAT before the gateway has forgotten the old one. Who
@@ -227,4 +227,9 @@ void xfrm_ready(struct esp *plane, msec now)
 		return;
 	log_stranger(x->face.env->log, now, "esp", "news of the kernel's SAs were lost: looking");
 	look_at_all(x);
+}
+
+uint16_t xfrm_port(const struct esp *plane)
+{
+	return ((const struct xfrm *)plane)->port;
 }

@@ -24,6 +24,7 @@ struct xfrm {
 	struct xfrm_sock sock, news;
 	uint32_t reqid;
 	struct ip server;
+	uint16_t port; /* of the gateway's ESP in UDP, since it has moved; else 0 */
 };
 
 /* ---- xfrm.c ---- */

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -387,6 +388,97 @@ static void with_the_kernels_esp_only_ike_is_left(void **state)
 	udp_close(b);
 }
 
+static void send_one(struct env *env, struct udp *u, uint8_t first)
+{
+	struct pktq q = {0};
+	struct pkt *p = packet(env, 200, 1);
+
+	memset(p->data, first, 4);
+	pktq_put(&q, p);
+	udp_send(u, &q);
+}
+
+/* Whoever sends what is no ESP where nobody listens hears of it at once, on this host. */
+static bool is_heard(struct env *env, struct udp *from)
+{
+	struct pktq got = {0};
+	struct udp_error err;
+
+	send_one(env, from, 0);
+	assert_int_equal(udp_recv(from, env->pool, &got, PKT_BATCH), 0);
+	return !udp_take_error(from, &err);
+}
+
+/* Packets that a socket's filter has dropped. */
+static unsigned filtered(void)
+{
+	FILE *f = popen("awk '/^Udp: [0-9]/ { print $4 }' /proc/net/snmp", "r");
+	unsigned n;
+
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%u", &n), 1);
+	assert_int_equal(pclose(f), 0);
+	return n;
+}
+
+/* A NAT before the server may give it another port, and the kernel is to know by its ESP. Nothing of
+ * that comes out here, and nobody else is heard, until the kernel has said so. */
+static void the_kernels_esp_hears_the_server_from_any_port(void **state)
+{
+	struct env *env = *state;
+
+	for (int v6 = 0; v6 < 2; v6++)
+		for (int shared = 0; shared < 2; shared++) {
+			struct udp_conf conf = {.remote = local_host(v6, PORT_B),
+				.local_port = PORT_A,
+				.reuse = shared,
+				.lane = LANE_NATT,
+				.kernel_esp = true};
+			struct udp *a, *again, *moved = open_one(v6, LANE_NATT, PORT_B + 1, PORT_A);
+			struct pktq got = {0};
+
+			assert_false(is_heard(env, moved));
+			assert_int_equal(udp_open(&conf, &a), 0);
+			assert_true(is_heard(env, moved));
+			assert_int_equal(udp_recv(a, env->pool, &got, PKT_BATCH), 0);
+			assert_int_equal(udp_follow(a, PORT_B + 1), 0);
+			send_one(env, moved, 0);
+			receive(env, a, &got, 1);
+			pktq_free(&got);
+			conf.remote.port++;
+			assert_int_equal(udp_open(&conf, &again), shared ? 0 : -EADDRINUSE);
+			udp_close(again);
+			udp_close(moved);
+			udp_close(a);
+		}
+}
+
+static void the_kernel_hears_nothing_but_esp_and_nobody_but_the_server(void **state)
+{
+	struct env *env = *state;
+	struct udp_conf conf = {.remote = local_host(false, PORT_B),
+		.local_port = PORT_A,
+		.lane = LANE_NATT,
+		.kernel_esp = true};
+	struct udp_conf of_other = {.remote = local_host(false, PORT_A),
+		.local = {.family = FAMILY_IPV4, .b = {127, 0, 0, 2}},
+		.lane = LANE_NATT};
+	struct udp *a, *other, *moved = open_one(false, LANE_NATT, PORT_B + 1, PORT_A);
+	unsigned before = filtered();
+
+	assert_int_equal(udp_open(&conf, &a), 0);
+	assert_int_equal(udp_open(&of_other, &other), 0);
+	assert_false(is_heard(env, other));
+	assert_int_equal(filtered(), before);
+	assert_true(is_heard(env, moved));
+	assert_int_equal(filtered(), before + 1);
+	send_one(env, moved, 7); /* the kernel's, whether it knows that SPI or not */
+	assert_int_equal(filtered(), before + 1);
+	udp_close(other);
+	udp_close(moved);
+	udp_close(a);
+}
+
 static void raw_esp_comes_without_its_ip_header(void **state)
 {
 	struct env *env = *state;
@@ -440,6 +532,8 @@ int main(void)
 		TEST(ports_addresses_and_marks_are_as_asked),
 		TEST(a_shared_port_belongs_to_each_by_its_server),
 		TEST(with_the_kernels_esp_only_ike_is_left),
+		TEST(the_kernels_esp_hears_the_server_from_any_port),
+		TEST(the_kernel_hears_nothing_but_esp_and_nobody_but_the_server),
 		TEST(raw_esp_comes_without_its_ip_header),
 	};
 

@@ -758,10 +758,15 @@ static void a_gateway_that_moves_to_another_port_is_followed(void **state)
 	assert_int_equal(kernel.added, added);
 	assert_int_equal(info_of(find(0x2000))->curlft.packets, 5);
 	assert_true(no_event(f));
+	assert_int_equal(xfrm_port(f->plane), 4501);
 	m.new_sport = htons(4502); /* and on */
 	tell_moved(&m);
 	ready(f, 4000);
 	assert_true(comes_from(0x1000, 4502) && goes_to(0x2000, 4502));
+	assert_int_equal(xfrm_port(f->plane), 4502);
+	install_natt(f, 1); /* IKE has gone there, too, and knows nothing of it */
+	esp_use(f->plane, 0x1001);
+	assert_true(comes_from(0x1001, 4502) && goes_to(0x2001, 4502));
 }
 
 static void the_half_that_waits_goes_to_the_new_port_when_it_is_added(void **state)
@@ -801,6 +806,7 @@ static void only_our_gateway_at_its_address_is_followed(void **state)
 		assert_int_equal(kernel.updated, 0);
 		assert_true(no_event(f));
 	}
+	assert_int_equal(xfrm_port(f->plane), 0);
 }
 
 /* The kernel tells it with each packet until it is answered; a gateway may jump with each packet. */
