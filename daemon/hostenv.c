@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "base/crypto.h"
@@ -59,4 +60,11 @@ void host_env_free(struct env *env)
 	pkt_pool_free(env->pool);
 	crypto_free(env->crypto);
 	free(env);
+}
+
+uint64_t host_netns(void)
+{
+	struct stat st;
+
+	return stat("/proc/thread-self/ns/net", &st) == 0 ? st.st_ino : 0;
 }

@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/str.h"
+#include "daemon/hostenv.h"
 
 enum {
 	KIND_MAX = 16,
@@ -42,13 +42,6 @@ struct journal {
 
 static const char file_name[] = "journal";
 static const char new_name[] = "journal.new";
-
-static uint64_t own_netns(void)
-{
-	struct stat st;
-
-	return stat("/proc/thread-self/ns/net", &st) == 0 ? st.st_ino : 0;
-}
 
 /* ---- entries in memory ---- */
 
@@ -214,7 +207,7 @@ int journal_open(struct journal **to, const char *dir)
 	if (!j)
 		return -ENOMEM;
 	j->fd = -1;
-	j->netns = own_netns();
+	j->netns = host_netns();
 	j->dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (j->dir < 0)
 		err = -errno;

@@ -138,7 +138,7 @@ static void tell(struct session *s, const struct control_event *ev)
 		s->call = 0;
 }
 
-static void open_sockets(struct session *s, const struct conn_event *ev, struct io *out)
+void session_open(struct session *s, const struct conn_event *ev, struct io *out)
 {
 	struct conn_sockets sockets;
 	struct reason why = {0};
@@ -243,7 +243,8 @@ static void carry_out(struct session *s, const struct conn_event *ev, struct io 
 		resolve(s, ev, out);
 		break;
 	case CONN_EV_WANT_SOCKETS:
-		open_sockets(s, ev, out);
+		if (!plane_asks(s, ev))
+			session_open(s, ev, out);
 		break;
 	case CONN_EV_WANT_SECRET:
 		want_secret(s, ev, out);
@@ -340,6 +341,7 @@ void session_free(struct session *s)
 		return;
 	if (s->names_timer)
 		free_names(s);
+	plane_ask_free(s->ask);
 	if (s->conn) {
 		link_drop(s, false);
 		io_close_sockets(s);

@@ -229,7 +229,7 @@ static bool open_all(struct session *s, bool kernel, const struct conn_event *ev
 	if (kernel) {
 		to->esp = s->kernel.esp;
 		to->raw_esp = true;
-		to->handover = s->conf->data_plane != CONF_PLANE_MIXED;
+		to->handover = plane_wants_session(s);
 		to->l2tp_port = to->local[LANE_L2TP].port;
 	}
 	return true;

@@ -8,6 +8,29 @@
 
 /* The kernel's ESP as the data plane of a connection. */
 
+static void on_asked(void *ctx)
+{
+	struct session *s = ctx;
+	struct io out = {0};
+
+	plane_ask_free(s->ask);
+	s->ask = NULL;
+	if (conn_get_state(s->conn) == CONN_OPENING) /* else the attempt is over */
+		session_open(s, &s->asked, &out);
+	session_settle(s, &out);
+}
+
+bool plane_asks(struct session *s, const struct conn_event *ev)
+{
+	plane_ask_free(s->ask);
+	s->ask = NULL;
+	if (s->conf->data_plane == CONF_PLANE_USER || ev->no_kernel)
+		return false;
+	s->asked = *ev;
+	s->ask = planes_ask(s->host->planes, &s->conf->proposals, false, on_asked, s);
+	return s->ask;
+}
+
 bool plane_wants_kernel(struct session *s, bool failed_before)
 {
 	const struct conf *c = s->conf;
@@ -32,6 +55,12 @@ static void follow(struct session *s)
 
 	if (rc != 0)
 		log_warn(&s->log, "udp", "port %u of the gateway: %s", port, strerror(-rc));
+}
+
+bool plane_wants_session(struct session *s)
+{
+	return s->conf->data_plane != CONF_PLANE_MIXED &&
+	       plane_session(s->host->planes, s->plane_note);
 }
 
 static void on_news(void *ctx)
@@ -81,8 +110,10 @@ bool plane_open(struct session *s, const struct ip *remote, struct reason *why)
 		k->news = loop_watch_new(s->host->loop, xfrm_fd(k->esp), LOOP_READ, on_news, s);
 		rc = k->news ? 0 : -ENOMEM;
 	}
-	if (rc != 0)
+	if (rc != 0) {
+		planes_doubt(s->host->planes);
 		reason_set(why, REASON_ESP_PLANE, "the kernel's IPsec: %s", strerror(-rc));
+	}
 	return rc == 0;
 }
 
@@ -159,6 +190,7 @@ void plane_take_session(struct session *s, const struct conn_event *ev, struct i
 	rc = open_session(s);
 	if (rc != 0) {
 		drop_session(s);
+		planes_doubt(s->host->planes);
 		snprintf(s->plane_note, sizeof(s->plane_note), "the kernel's L2TP: %s",
 			strerror(-rc));
 		log_warn(&s->log, "l2tp", "not by the kernel: %s", s->plane_note);

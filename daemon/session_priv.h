@@ -58,6 +58,8 @@ struct session {
 	struct loop_watch *names_readable;
 	struct loop_timer *names_timer;
 	struct outer outer[LANES]; /* udp NULL: not in use */
+	struct plane_ask *ask;     /* what waits to know what the kernel can do, or NULL: */
+	struct conn_event asked;   /* this question of conn's */
 	struct in_kernel kernel;
 	char plane_note[PLANE_WHY]; /* why it is not the kernel's, "" if it is or nobody asked */
 	struct kppp *ppp;           /* the interface, where the kernel has the session */
@@ -78,6 +80,9 @@ struct session {
 /* After every call into conn: its events carried out, its packets sent, the timer set. */
 void session_settle(struct session *s, struct io *out);
 
+/* Answer WANT_SOCKETS. */
+void session_open(struct session *s, const struct conn_event *ev, struct io *out);
+
 /* session_io.c */
 int io_open_sockets(struct session *s, const struct conn_event *ev, struct conn_sockets *to,
 	struct reason *why);
@@ -86,8 +91,13 @@ int io_watch_tun(struct session *s);
 void io_unwatch_tun(struct session *s);
 void io_send(struct session *s, struct io *out);
 
-/* session_plane.c: may this attempt use the kernel's ESP? Not: the note says why. */
+/* session_plane.c: is there something to find out about this kernel first? Then session_open() comes
+ * later by itself. */
+bool plane_asks(struct session *s, const struct conn_event *ev);
+/* May this attempt use the kernel's ESP? Not: the note says why. */
 bool plane_wants_kernel(struct session *s, bool failed_before);
+/* May the kernel take the session? */
+bool plane_wants_session(struct session *s);
 /* SAs, policies and the flow of protocol 50, for that gateway; false with *why filled. */
 bool plane_open(struct session *s, const struct ip *remote, struct reason *why);
 void plane_close(struct session *s);

@@ -223,6 +223,15 @@ static int open_host(struct vpnd *d)
 	return 0;
 }
 
+static int open_planes(struct vpnd *d)
+{
+	struct planes_conf conf = {
+		.env = d->env, .loop = d->loop, .runtime_dir = d->conf.runtime_dir};
+
+	d->planes = planes_new(&conf);
+	return d->planes ? 0 : fail(d, "planes", -ENOMEM);
+}
+
 static int open_control(struct vpnd *d)
 {
 	d->listener = sdnotify_listener();
@@ -273,8 +282,9 @@ int vpnd_new(const struct vpnd_conf *conf, struct vpnd **out)
 	varlink_init();
 	d->env = host_env_new(NULL);
 	d->loop = loop_new();
-	d->planes = planes_new(d->env);
-	rc = d->env && d->loop && d->planes ? open_host(d) : fail(d, "start", -ENOMEM);
+	rc = d->env && d->loop ? open_host(d) : fail(d, "start", -ENOMEM);
+	if (rc == 0)
+		rc = open_planes(d);
 	if (rc == 0)
 		rc = open_control(d);
 	if (rc == 0)
