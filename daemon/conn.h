@@ -30,6 +30,7 @@ struct conn_learned {
 	bool no_kernel;   /* its ESP refused what it had promised */
 	bool other_port;  /* what comes from port 1701 goes to another tunnel there */
 	bool port_1701;   /* the gateway takes no other port of ours for L2TP */
+	bool port_500;    /* IKE does not answer on 4500 from the start */
 };
 
 /* Borrowed for the life of the connection. */
@@ -75,6 +76,7 @@ struct conn_event {
 	bool ephemeral;   /* WANT_SOCKETS: do not try 500 and 4500 */
 	bool no_kernel;   /* WANT_SOCKETS: the kernel's ESP has failed before */
 	bool other_port;  /* WANT_SOCKETS: not 1701 for L2TP */
+	bool port_500;    /* WANT_SOCKETS: begin on the gateway's port 500 in any case */
 	bool hold;        /* DROP_LINK */
 	enum stack_step step;
 	msec took;
@@ -86,13 +88,13 @@ struct conn_event {
 struct conn_sockets {
 	struct addr local[LANES];
 	struct addr remote[LANES];
-	enum lane first_lane;
-	uint16_t path_mtu;  /* 0 = unknown */
-	bool handover;      /* the kernel may take the session */
-	bool raw_esp;       /* the plane can do protocol 50 */
-	bool shared;        /* another connection of this host is to the same gateway */
-	uint16_t l2tp_port; /* our UDP port inside ESP; 0: the usual one */
-	struct esp *esp;    /* the data plane, there until CLOSE_SOCKETS; NULL: the user plane */
+	enum lane first_lane; /* LANE_NATT: our port 500 is somebody else's */
+	uint16_t path_mtu;    /* 0 = unknown */
+	bool handover;        /* the kernel may take the session */
+	bool raw_esp;         /* the plane can do protocol 50 */
+	bool shared;          /* another connection of this host is to the same gateway */
+	uint16_t l2tp_port;   /* our UDP port inside ESP; 0: the usual one */
+	struct esp *esp;      /* the data plane, there until CLOSE_SOCKETS; NULL: the user plane */
 };
 
 /* What the host's error queue says about our flow: hearsay, never the end by itself. */

@@ -152,6 +152,17 @@ static bool try_port_1701(struct conn *c, const struct reason *why)
 	return true;
 }
 
+/* A gateway without NAT traversal has nothing on 4500. */
+static bool try_port_500(struct conn *c, const struct reason *why)
+{
+	bool may_be = why->id == REASON_IKE_TIMEOUT || why->id == REASON_IKE_PORT_CLOSED;
+
+	if (!may_be || c->learned.port_500 || c->stack_conf.ike.first_lane != LANE_NATT)
+		return false;
+	c->learned.port_500 = true;
+	return true;
+}
+
 /* What this attempt was about is known; the next one to the same address does without. */
 static bool try_otherwise(struct conn *c, const struct reason *why)
 {
@@ -159,6 +170,7 @@ static bool try_otherwise(struct conn *c, const struct reason *why)
 			  : try_without_kernel(c, why) ? "ESP without the kernel"
 			  : try_other_port(c, why)     ? "L2TP from another port than 1701"
 			  : try_port_1701(c, why)      ? "L2TP from port 1701"
+			  : try_port_500(c, why)       ? "IKE on port 500"
 						       : NULL;
 
 	if (how)
@@ -180,6 +192,7 @@ void conn_ask_sockets(struct conn *c, msec now)
 	ev->remote = c->ips[c->next_ip++];
 	ev->ephemeral = c->conf->ephemeral_ports;
 	ev->no_kernel = c->learned.no_kernel;
+	ev->port_500 = c->learned.port_500;
 }
 
 /* Does no other attempt help? What OpenSSL could do before, it will do again: then it lacked memory. */

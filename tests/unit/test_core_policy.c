@@ -17,11 +17,13 @@ static unsigned given;      /* passwords */
 static unsigned handed;     /* sessions */
 static bool first_contact;  /* as the last stack was told */
 static bool is_established; /* IKE */
+static struct ike_conf ike; /* of the last stack */
 
 struct stack *stack_new(const struct stack_conf *conf, const struct env *env)
 {
 	(void)env;
 	first_contact = conf->ike.initial_contact;
+	ike = conf->ike;
 	the_stack = (struct stack){0};
 	return &the_stack;
 }
@@ -116,6 +118,9 @@ struct fixture {
 	struct io out;
 	unsigned prompts;
 	uint32_t prompt, handover;
+	bool port_taken; /* our UDP 500 */
+	bool deaf;       /* it does not begin on the gateway's port 500 when asked to */
+	unsigned attempts;
 };
 
 static const msec now = 1000;
@@ -130,8 +135,12 @@ static void attend(struct fixture *f)
 	while (conn_next_event(f->conn, &ev)) {
 		if (ev.kind == CONN_EV_WANT_ADDRESSES)
 			conn_resolved(f->conn, ev.id, &ip, 1, NULL, now, &f->out);
-		if (ev.kind == CONN_EV_WANT_SOCKETS)
+		if (ev.kind == CONN_EV_WANT_SOCKETS) {
+			f->attempts++;
+			if (f->port_taken && (f->deaf || !ev.port_500))
+				sockets.first_lane = LANE_NATT;
 			conn_opened(f->conn, ev.id, &sockets, NULL, now, &f->out);
+		}
 		if (ev.kind == CONN_EV_WANT_LINK)
 			conn_linked(f->conn, ev.id, NULL, now, &f->out);
 		if (ev.kind == CONN_EV_WANT_HANDOVER)
@@ -143,11 +152,11 @@ static void attend(struct fixture *f)
 	}
 }
 
-static struct fixture begun(void)
+static struct fixture begun_with(bool port_taken)
 {
 	static struct conn_conf conf = {
 		.gateway = "vpn.example.com", .reconnect = true, .keep_trying = true};
-	struct fixture f = {.env = test_env_new(5)};
+	struct fixture f = {.env = test_env_new(5), .port_taken = port_taken};
 
 	conf.stack.ike.initial_contact = true;
 	given = handed = 0;
@@ -157,6 +166,11 @@ static struct fixture begun(void)
 	conn_open(f.conn, now, &f.out);
 	attend(&f);
 	return f;
+}
+
+static struct fixture begun(void)
+{
+	return begun_with(false);
 }
 
 static void end(struct fixture *f)
@@ -266,6 +280,59 @@ static void what_openssl_could_never_do_is_not_tried_again(void **state)
 	end(&f);
 }
 
+static void with_our_port_taken_it_begins_as_if_behind_a_nat(void **state)
+{
+	(void)state;
+	struct fixture f = begun();
+
+	assert_int_equal(ike.first_lane, LANE_IKE);
+	assert_int_equal(ike.encap, IKE_ENCAP_AUTO);
+	end(&f);
+	f = begun_with(true);
+	assert_int_equal(ike.first_lane, LANE_NATT);
+	assert_int_equal(ike.encap, IKE_ENCAP_FORCE);
+	end(&f);
+}
+
+/* Once, at once, and only for what it may be the cause of. */
+static void a_gateway_that_is_silent_on_4500_is_asked_on_500(void **state)
+{
+	static const enum reason_id silent[] = {REASON_IKE_TIMEOUT, REASON_IKE_PORT_CLOSED};
+	struct stack_event failed = {.kind = STACK_EV_FAILED};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct fixture f = begun_with(true);
+
+		failed.reason.id = silent[i];
+		news(&f, failed);
+		assert_int_equal(f.attempts, 2);
+		assert_int_equal(ike.first_lane, LANE_IKE);
+		assert_int_equal(ike.encap, IKE_ENCAP_AUTO);
+		assert_int_equal(state_of(&f), CONN_CONNECTING);
+		news(&f, failed);
+		assert_int_equal(f.attempts, 2);
+		assert_int_equal(state_of(&f), CONN_WAITING);
+		end(&f);
+	}
+	struct fixture f = begun_with(true);
+	f.deaf = true;
+	for (int i = 0; i < 3; i++)
+		news(&f, failed);
+	assert_int_equal(f.attempts, 2);
+	end(&f);
+	f = begun_with(true);
+	failed.reason.id = REASON_IKE_NO_PROPOSAL;
+	news(&f, failed);
+	assert_int_equal(f.attempts, 1);
+	end(&f);
+	f = begun();
+	failed.reason.id = REASON_IKE_TIMEOUT;
+	news(&f, failed);
+	assert_int_equal(f.attempts, 1);
+	end(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -274,6 +341,8 @@ int main(void)
 		cmocka_unit_test(what_icmp_says_of_a_server_that_answers_is_not_believed),
 		cmocka_unit_test(a_reconnect_is_no_first_contact),
 		cmocka_unit_test(what_openssl_could_never_do_is_not_tried_again),
+		cmocka_unit_test(with_our_port_taken_it_begins_as_if_behind_a_nat),
+		cmocka_unit_test(a_gateway_that_is_silent_on_4500_is_asked_on_500),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
