@@ -33,6 +33,7 @@ int verb_list(const struct cli *cli);
 int verb_show(const struct cli *cli);
 int verb_monitor(const struct cli *cli);
 int verb_log(const struct cli *cli);
+int verb_test(const struct cli *cli);
 int verb_reload(const struct cli *cli);
 int verb_explain(const struct cli *cli);
 int verb_version(const struct cli *cli);
@@ -41,7 +42,7 @@ int verb_help(const struct cli *cli);
 
 /* ---- the verb table ---- */
 
-enum { VERBS = 13, VERB_OPTIONS = 6 };
+enum { VERBS = 14, VERB_OPTIONS = 6 };
 
 struct option_row {
 	const char *name;   /* "--wait" */
@@ -55,7 +56,7 @@ struct verb {
 	const char *name, *alias;
 	const char *usage;    /* its arguments, for people: "NAME [KEY]" */
 	unsigned least, most; /* how many arguments */
-	bool names;           /* the first one is a connection's name, for completion */
+	const char *first; /* what the first one may be, for completion: words, "" = a connection */
 	int (*run)(const struct cli *cli);
 	const char *meaning;
 	struct option_row options[VERB_OPTIONS]; /* to the first without a name */

@@ -5,13 +5,23 @@
 #include "cli/cli.h"
 #include "cli/fail.h"
 
+static bool takes_name(const struct verb *v)
+{
+	return v->first && !v->first[0];
+}
+
+static bool takes_word(const struct verb *v)
+{
+	return v->first && v->first[0];
+}
+
 /* The verbs whose first argument is a connection's name, or all, separated by `glue`. */
 static void put_verbs(bool with_names_only, const char *glue)
 {
 	bool first = true;
 
 	for (size_t i = 0; i < VERBS; i++) {
-		if (with_names_only && !verbs[i].names)
+		if (with_names_only && !takes_name(&verbs[i]))
 			continue;
 		printf("%s%s", first ? "" : glue, verbs[i].name);
 		if (with_names_only && verbs[i].alias)
@@ -38,6 +48,15 @@ static void put_option_arms(const char *format_end)
 			printf(" %s", verbs[i].options[k].name);
 		printf("\"%s\n", format_end);
 	}
+}
+
+/* The words that a verb's first argument may be, as arms of a shell's case. */
+static void put_word_arms(const char *indent, const char *before, const char *behind)
+{
+	for (size_t i = 0; i < VERBS; i++)
+		if (takes_word(&verbs[i]))
+			printf("%s%s) %s%s%s ;;\n", indent, verbs[i].name, before, verbs[i].first,
+				behind);
 }
 
 static void bash(void)
@@ -76,9 +95,9 @@ static void bash(void)
 	put_verbs(true, "|");
 	printf(")\n"
 	       "\t\tmapfile -t COMPREPLY < <(compgen -W \"$(vpnctl -q list 2>/dev/null)\" -- "
-	       "\"$cur\") ;;\n"
-	       "\tcompletion) mapfile -t COMPREPLY < <(compgen -W 'bash zsh fish' -- \"$cur\") ;;\n"
-	       "\tesac\n"
+	       "\"$cur\") ;;\n");
+	put_word_arms("\t", "mapfile -t COMPREPLY < <(compgen -W '", "' -- \"$cur\")");
+	printf("\tesac\n"
 	       "}\n"
 	       "complete -F _vpnctl vpnctl\n");
 }
@@ -99,9 +118,9 @@ static void zsh(void)
 	put_verbs(true, "|");
 	printf(")\n"
 	       "\tnames=(${(f)\"$(vpnctl -q list 2>/dev/null)\"})\n"
-	       "\t_describe connection names ;;\n"
-	       "completion) _values shell bash zsh fish ;;\n"
-	       "esac\n");
+	       "\t_describe connection names ;;\n");
+	put_word_arms("", "_values word ", "");
+	printf("esac\n");
 }
 
 static void fish(void)
@@ -120,8 +139,10 @@ static void fish(void)
 			       "'%s'\n",
 				verbs[i].name, verbs[i].options[k].name + 2,
 				verbs[i].options[k].meaning);
-	printf("complete -c vpnctl -n '__fish_seen_subcommand_from completion' -a 'bash zsh "
-	       "fish'\n");
+	for (size_t i = 0; i < VERBS; i++)
+		if (takes_word(&verbs[i]))
+			printf("complete -c vpnctl -n '__fish_seen_subcommand_from %s' -a '%s'\n",
+				verbs[i].name, verbs[i].first);
 }
 
 int verb_completion(const struct cli *cli)

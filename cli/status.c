@@ -300,6 +300,10 @@ void print_connection(const struct cli *cli, const json_t *c)
 			puts(str_of(c, "data_plane_note"));
 		}
 	}
+	if (str_of(c, "ports_note")[0]) {
+		label(cli, "ports");
+		puts(str_of(c, "ports_note"));
+	}
 	print_ike(cli, c);
 	print_sas(cli, c);
 	print_l2tp_ppp(cli, c);

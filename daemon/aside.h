@@ -11,7 +11,8 @@ struct aside;
 
 /* In the child: fill `answer`, which is zeroes at first. */
 typedef void aside_job(void *ctx, void *answer);
-/* In the loop, once; NULL: the child died without an answer. It may free the aside. */
+/* In the loop, once; NULL: the child died without an answer. It may free the aside, and the answer with
+ * it. */
 typedef void aside_done(void *ctx, const void *answer);
 
 /* NULL: no memory, no descriptors, no process; then nothing is called. */

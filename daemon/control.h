@@ -61,6 +61,7 @@ struct control_status {
 	const char *gateway;                   /* as configured, or NULL */
 	const char *data_plane;                /* "kernel", "mixed", "user", or NULL */
 	const char *data_plane_note;           /* why not more of the kernel, or NULL */
+	const char *ports_note;                /* which ports somebody else has, or NULL */
 	const struct control_network *network; /* while up, else NULL */
 	const struct esp_sa_status *sas;
 	size_t n_sas;
@@ -71,6 +72,27 @@ struct control_listed {
 	const char *gateway, *user; /* or NULL */
 	bool autoconnect;
 	const char *problem; /* or NULL */
+};
+
+/* One thing that this host can do, or why not; why NULL: it can. */
+struct control_ability {
+	const char *name, *why;
+};
+
+struct control_port {
+	uint16_t port;
+	const char *holder; /* NULL: free */
+};
+
+/* What this host can do for any connection. */
+struct control_test {
+	const char *kernel; /* its release */
+	const char *plane;  /* NULL: no tunnel is possible */
+	const char *note;   /* why not more of the kernel, or NULL */
+	const struct control_ability *suites, *parts;
+	size_t n_suites, n_parts;
+	const struct control_port *ports;
+	size_t n_ports;
 };
 
 typedef void control_status_fn(void *arg, const struct control_status *status);
@@ -94,6 +116,9 @@ struct control_ops {
 	void (*disconnect)(void *ctx, control_call call, const char *name);
 	/* The history, then control_done(); with `follow` go on until gone(). */
 	void (*log)(void *ctx, control_call call, const char *name, bool follow);
+
+	/* control_test() when it is known, or refuse. */
+	void (*test)(void *ctx, control_call call);
 
 	/* name NULL: all that are not idle. 0 or -ENOENT. */
 	int (*status)(void *ctx, const char *name, control_status_fn *each, void *arg);
@@ -165,6 +190,9 @@ void control_event(
 
 /* The connection's state changed: for those who monitor. */
 void control_changed(struct control *c, const char *name);
+
+/* The answer to a TestIpsec. */
+void control_test(struct control *c, control_call call, const struct control_test *test);
 
 /* A Disconnect or Log without `follow` is over. */
 void control_done(struct control *c, control_call call);

@@ -221,14 +221,15 @@ static void add_private(json_t *to, const struct control_status *s)
 	const struct conn_status *conn = s->conn;
 
 	json_object_update_missing_new(to,
-		json_pack("{s:o*, s:o*, s:I, s:s*, s:s*, s:s*, s:o*}", "failure",
+		json_pack("{s:o*, s:o*, s:I, s:s*, s:s*, s:s*, s:s*, s:o*}", "failure",
 			conn->last.id == REASON_NONE ? NULL
 						     : control_json_failure(&conn->last, s->name),
 			"retry_in_ms",
 			conn->state == CONN_WAITING ? until(conn->retry_at, s->now) : NULL,
 			"reconnects", (json_int_t)conn->reconnects, "gateway", s->gateway,
 			"data_plane", s->data_plane, "data_plane_note", s->data_plane_note,
-			"network", s->network ? control_json_network(s->network) : NULL));
+			"ports_note", s->ports_note, "network",
+			s->network ? control_json_network(s->network) : NULL));
 	if (!conn->has_stack)
 		return;
 	json_object_update_missing_new(to,
@@ -247,4 +248,32 @@ json_t *control_json_status(const struct control_status *s, bool member, bool fu
 	if (json && member && full && s->conn->has_stack)
 		add_layers(json, s);
 	return json;
+}
+
+/* ---- what this host can do ---- */
+
+static json_t *abilities_json(const struct control_ability *at, size_t n)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(
+			list, json_pack("{s:s, s:b, s:o*}", "name", at[i].name, "ok", !at[i].why,
+				      "why", at[i].why ? control_json_text(at[i].why) : NULL));
+	return list;
+}
+
+json_t *control_json_test(const struct control_test *t)
+{
+	json_t *ports = json_array();
+
+	for (size_t i = 0; i < t->n_ports; i++)
+		json_array_append_new(ports,
+			json_pack("{s:i, s:o*}", "port", t->ports[i].port, "holder",
+				t->ports[i].holder ? control_json_text(t->ports[i].holder) : NULL));
+	return json_pack("{s:s, s:b, s:s*, s:o*, s:o, s:o, s:o}", "kernel", t->kernel, "possible",
+		t->plane != NULL, "plane", t->plane, "note",
+		t->note ? control_json_text(t->note) : NULL, "suites",
+		abilities_json(t->suites, t->n_suites), "parts",
+		abilities_json(t->parts, t->n_parts), "ports", ports);
 }

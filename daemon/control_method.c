@@ -403,6 +403,14 @@ static void log_(struct client *client, const json_t *params)
 		conf->ops->log(conf->ctx, client->call.id, client->call.name, follow);
 }
 
+static void test_ipsec(struct client *client, const json_t *params)
+{
+	const struct control_conf *conf = &client->control->conf;
+
+	(void)params;
+	conf->ops->test(conf->ctx, client->call.id);
+}
+
 static void reload(struct client *client, const json_t *params)
 {
 	const struct control_conf *conf = &client->control->conf;
@@ -453,6 +461,7 @@ const struct control_method control_methods[CONTROL_METHODS] = {
 	{"io.vpnd.Log", false, MORE_NEEDED, log_, {
 		{"name", PARAM_STRING, false, NULL},
 		{"follow", PARAM_BOOL, true, NULL}}},
+	{"io.vpnd.TestIpsec", false, MORE_NEVER, test_ipsec, {{0}}},
 	{"io.vpnd.Reload", false, MORE_NEVER, reload, {{0}}},
 	{"io.vpnd.Explain", true, MORE_NEVER, explain, {
 		{"code", PARAM_STRING, false, NULL}}},

@@ -61,7 +61,7 @@ struct control_param {
 	const char *words; /* of a choice: "vpnd|caller" */
 };
 
-enum { CONTROL_PARAMS_MAX = 8, CONTROL_METHODS = 13 };
+enum { CONTROL_PARAMS_MAX = 8, CONTROL_METHODS = 14 };
 
 enum control_more { MORE_NEVER, MORE_ALLOWED, MORE_NEEDED };
 
@@ -106,6 +106,7 @@ json_t *control_json_event(const struct control_event *ev, const char *name, uin
 json_t *control_json_network(const struct control_network *network);
 /* `full`: with the layers; without `member`, name and state only. */
 json_t *control_json_status(const struct control_status *status, bool member, bool full);
+json_t *control_json_test(const struct control_test *test);
 json_t *control_json_settings(const struct conf *conf, const char *key);
 json_t *control_json_problems(const struct conf_errors *errors);
 json_t *control_json_text(const char *text); /* not UTF-8: escaped */

@@ -115,6 +115,14 @@ void control_done(struct control *c, control_call id)
 		client_reply(client, NULL, true);
 }
 
+void control_test(struct control *c, control_call id, const struct control_test *test)
+{
+	struct client *client = client_of(c, id);
+
+	if (client)
+		client_reply(client, control_json_test(test), true);
+}
+
 void control_log_line(struct control *c, control_call id, const struct control_log_line *line)
 {
 	struct client *client = client_of(c, id);

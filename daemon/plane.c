@@ -79,7 +79,7 @@ static int try_this_kernel(const struct env *env, const struct plane_need *need)
 
 /* ---- why not ---- */
 
-static bool is_admin(void)
+bool plane_permitted(void)
 {
 	capng_get_caps_process();
 	return capng_have_capability(CAPNG_EFFECTIVE, CAP_NET_ADMIN);
@@ -116,7 +116,7 @@ const char *plane_why(
 	const char *module = missing_module(need, -rc);
 	int n = 0;
 
-	if ((rc == -EPERM || rc == -EACCES) && !is_admin()) {
+	if ((rc == -EPERM || rc == -EACCES) && !plane_permitted()) {
 		snprintf(to, ABILITY_WHY, "no CAP_NET_ADMIN");
 		return to;
 	}

@@ -71,5 +71,8 @@ bool plane_probe(
 /* Can it take an L2TP session and its PPP? */
 bool plane_session(const struct planes *p, char why[static PLANE_WHY]);
 
+/* May we do anything of that at all? */
+bool plane_permitted(void);
+
 /* It refused what it could do before: ask anew, the next time. */
 void planes_doubt(struct planes *p);

@@ -639,6 +639,7 @@ void session_status(struct session *s, control_status_fn *each, void *arg)
 	status.gateway = s->conf->gateway;
 	status.data_plane = s->kernel.l2tp ? "kernel" : s->kernel.esp ? "mixed" : "user";
 	status.data_plane_note = *s->plane_note ? s->plane_note : NULL;
+	status.ports_note = *s->ports_note ? s->ports_note : NULL;
 	status.network = s->linked ? &s->network : NULL;
 	while (status.n_sas < ESP_PAIRS_MAX &&
 		conn_get_sa(s->conn, (unsigned)status.n_sas, &s->sas[status.n_sas]))

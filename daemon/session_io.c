@@ -6,10 +6,7 @@
 
 /* Packets between conn and the host: the sockets of an attempt and a TUN device, in batches. */
 
-enum { IKE_PORT = 500, NATT_PORT = 4500, READ_LIMIT = 4 * PKT_BATCH };
-
-static const uint16_t ports[LANES] = {
-	[LANE_IKE] = IKE_PORT, [LANE_NATT] = NATT_PORT, [LANE_L2TP] = L2TP_PORT};
+enum { READ_LIMIT = 4 * PKT_BATCH };
 
 static void resume(struct session *s)
 {
@@ -141,8 +138,8 @@ static bool open_one(
 	bool any_port = ev->ephemeral || (lane == LANE_L2TP && ev->other_port);
 	char text[IP_TEXT];
 	struct udp_conf conf = {
-		.remote = {*remote, ports[lane]},
-		.local_port = any_port ? 0 : ports[lane],
+		.remote = {*remote, lane_ports[lane]},
+		.local_port = any_port ? 0 : lane_ports[lane],
 		.mark = s->conf->fwmark.value,
 		.reuse = lane != LANE_L2TP,
 		.lane = lane,
@@ -155,13 +152,14 @@ static bool open_one(
 	if (rc == -EADDRINUSE && conf.local_port) { /* another daemon holds it */
 		log_info(&s->log, "udp", "port %u is taken, using another", conf.local_port);
 		conf.local_port = 0;
+		outer->taken = true;
 		rc = udp_open(&conf, &outer->udp);
 	}
 	if (rc == -ENETUNREACH || rc == -EHOSTUNREACH || rc == -EADDRNOTAVAIL)
 		reason_set(why, REASON_NET_UNREACHABLE, "%s: %s", ip_text(remote, text),
 			strerror(-rc));
 	else if (rc != 0)
-		reason_set(why, REASON_LOCAL_SOCKET, "UDP %u to %s: %s", ports[lane],
+		reason_set(why, REASON_LOCAL_SOCKET, "UDP %u to %s: %s", lane_ports[lane],
 			ip_text(remote, text), strerror(-rc));
 	return rc == 0;
 }
@@ -176,7 +174,7 @@ static bool pass(struct session *s, enum lane lane, const struct ip *remote, str
 		.server = *remote,
 		.ip_proto = NET_PROTO_UDP,
 		.sport = udp_local(outer->udp).port,
-		.dport = lane == LANE_NATT && s->kernel.esp ? 0 : ports[lane],
+		.dport = lane == LANE_NATT && s->kernel.esp ? 0 : lane_ports[lane],
 	};
 	int rc = route_pass(s->route, &outer->flow);
 	if (rc != 0) {
@@ -210,7 +208,7 @@ static bool open_lane(struct session *s, enum lane lane, const struct conn_event
 	if (!open_one(s, lane, ev, why) || !pass(s, lane, &ev->remote, why) || !watch(s, lane, why))
 		return false;
 	to->local[lane] = udp_local(s->outer[lane].udp);
-	to->remote[lane] = (struct addr){ev->remote, ports[lane]};
+	to->remote[lane] = (struct addr){ev->remote, lane_ports[lane]};
 	return true;
 }
 
@@ -225,6 +223,10 @@ static bool open_all(struct session *s, bool kernel, const struct conn_event *ev
 		return false;
 	}
 	to->shared = s->host->server_in_use(s->host->ctx, s, &ev->remote);
+	/* Some answer on port 500 only to port 500; on 4500 NATs have taught them better. */
+	if (s->outer[LANE_IKE].taken && !ev->port_500 && s->conf->encapsulation != CONF_ENCAP_OFF)
+		to->first_lane = LANE_NATT;
+	ports_explain(s);
 	to->path_mtu = (uint16_t)udp_path_mtu(s->outer[LANE_NATT].udp);
 	if (kernel) {
 		to->esp = s->kernel.esp;
@@ -257,6 +259,7 @@ int io_open_sockets(
 
 void io_close_sockets(struct session *s)
 {
+	ports_forget(s);
 	for (int i = 0; i < LANES; i++) {
 		struct outer *outer = &s->outer[i];
 

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/secret.h"
+#include "daemon/aside.h"
 #include "daemon/conn.h"
 #include "daemon/history.h"
 #include "daemon/kl2tp.h"
@@ -13,12 +14,15 @@
 #include "daemon/tun.h"
 #include "daemon/udp.h"
 
+enum { PORTS_NOTE = 320 };
+
 /* One of the sockets to the server. */
 struct outer {
 	struct udp *udp;
 	struct loop_watch *readable, *writable;
 	struct flow flow;
 	bool passed;
+	bool taken; /* somebody else has the port it should have had */
 };
 
 /* What the kernel does of an attempt. */
@@ -58,8 +62,10 @@ struct session {
 	struct loop_watch *names_readable;
 	struct loop_timer *names_timer;
 	struct outer outer[LANES]; /* udp NULL: not in use */
-	struct plane_ask *ask;     /* what waits to know what the kernel can do, or NULL: */
-	struct conn_event asked;   /* this question of conn's */
+	struct aside *looking;     /* for who has our ports, or NULL */
+	char ports_note[PORTS_NOTE];
+	struct plane_ask *ask;   /* what waits to know what the kernel can do, or NULL: */
+	struct conn_event asked; /* this question of conn's */
 	struct in_kernel kernel;
 	char plane_note[PLANE_WHY]; /* why it is not the kernel's, "" if it is or nobody asked */
 	struct kppp *ppp;           /* the interface, where the kernel has the session */
@@ -90,6 +96,12 @@ void io_close_sockets(struct session *s);
 int io_watch_tun(struct session *s);
 void io_unwatch_tun(struct session *s);
 void io_send(struct session *s, struct io *out);
+
+/* session_ports.c: the port on the gateway of each lane, and ours if it is free. */
+extern const uint16_t lane_ports[LANES];
+/* Say in the note which ports somebody else has, and find out who. */
+void ports_explain(struct session *s);
+void ports_forget(struct session *s);
 
 /* session_plane.c: is there something to find out about this kernel first? Then session_open() comes
  * later by itself. */

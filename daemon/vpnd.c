@@ -319,6 +319,7 @@ void vpnd_free(struct vpnd *d)
 		return;
 	while (d->n_sessions)
 		vpnd_forget(d, 0);
+	vpnd_end_tests(d);
 	control_free(d->control);
 	if (d->listener >= 0)
 		close(d->listener);

@@ -317,6 +317,11 @@ void vpnd_reload(struct vpnd *d, struct conf_errors *errors)
 	sdnotify_ready();
 }
 
+static void op_test(void *ctx, control_call call)
+{
+	vpnd_test(ctx, call);
+}
+
 static void op_reload(void *ctx, struct conf_errors *errors)
 {
 	vpnd_reload(ctx, errors);
@@ -333,4 +338,5 @@ const struct control_ops vpnd_ops = {
 	.list = op_list,
 	.show = op_show,
 	.reload = op_reload,
+	.test = op_test,
 };

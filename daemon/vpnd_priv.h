@@ -8,6 +8,8 @@
 
 enum { SESSIONS_MAX = 64, SUMMARY = 200 };
 
+struct host_test;
+
 struct vpnd {
 	struct vpnd_conf conf;
 	struct files files;
@@ -21,6 +23,7 @@ struct vpnd {
 	struct host host;
 	struct session *sessions[SESSIONS_MAX];
 	size_t n_sessions;
+	struct host_test *tests;  /* that are under way */
 	control_call closing_all; /* a Disconnect of all that waits, 0: none */
 	int listener;
 	struct loop_watch *routes_readable, *dns_readable;
@@ -38,6 +41,10 @@ struct session *vpnd_obtain(struct vpnd *d, const char *name);
 
 /* Forget session i. */
 void vpnd_forget(struct vpnd *d, size_t i);
+
+/* vpnd_test.c: answer a TestIpsec; give up all that are under way. */
+void vpnd_test(struct vpnd *d, control_call call);
+void vpnd_end_tests(struct vpnd *d);
 
 /* Look for what is wrong with the files. */
 void vpnd_reload(struct vpnd *d, struct conf_errors *errors);

@@ -153,6 +153,14 @@ static inline void op_reload(void *ctx, struct conf_errors *errors)
 	conf_errors_add(errors, "x.conf", 3, "mtu", "bad");
 }
 
+static inline void op_test(void *ctx, control_call call)
+{
+	struct fixture *f = ctx;
+	struct control_test test = {.kernel = "6.1", .plane = "user"};
+
+	control_test(f->control, call, &test);
+}
+
 static const struct control_ops ops = {
 	.connect = op_connect,
 	.answer = op_answer,
@@ -164,6 +172,7 @@ static const struct control_ops ops = {
 	.list = op_list,
 	.show = op_show,
 	.reload = op_reload,
+	.test = op_test,
 };
 
 /* ---- the stage ---- */

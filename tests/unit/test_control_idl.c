@@ -404,6 +404,7 @@ static void errors_are_declared_and_vpnctl_knows_them(void **state)
 	assert_declared(idl, "cli/connect.c");
 	assert_declared(idl, "cli/status.c");
 	assert_declared(idl, "cli/monitor.c");
+	assert_declared(idl, "cli/test.c");
 	for (size_t i = 0; i < idl->n; i++) {
 		char quoted[80];
 
@@ -476,6 +477,7 @@ static void status_has_its_type_with_and_without_layers(void **state)
 	status.gateway = "vpn.example.com";
 	status.data_plane = "user";
 	status.data_plane_note = "the kernel's IPsec has no aes256-sha256";
+	status.ports_note = "UDP 500 is held by charon (pid 7), we use 40000";
 	status.sas = &sa;
 	status.n_sas = 1;
 	json = control_json_status(&status, true, true);
@@ -531,6 +533,34 @@ static void settings_have_their_type(void **state)
 	conf_free(conf);
 }
 
+static void what_the_host_can_do_has_its_type(void **state)
+{
+	struct idl *idl = *state;
+	const struct decl *method = find(idl, D_METHOD, "TestIpsec");
+	const struct control_ability some[] = {{"aes256-sha1", NULL}, {"3des-sha1", "\xff"}};
+	const struct control_port ports[] = {{500, NULL}, {4500, "\xff (pid 7)"}};
+	struct control_test test = {.kernel = "6.1"};
+	json_t *json = control_json_test(&test);
+
+	check_struct(idl, method->out, json, "TestIpsec");
+	assert_true(json_is_false(json_object_get(json, "possible")));
+	json_decref(json);
+	test = (struct control_test){.kernel = "6.1",
+		.plane = "mixed",
+		.note = "no L2TP",
+		.suites = some,
+		.n_suites = 2,
+		.parts = some,
+		.n_parts = 1,
+		.ports = ports,
+		.n_ports = 2};
+	json = control_json_test(&test);
+	check_struct(idl, method->out, json, "TestIpsec");
+	assert_true(json_is_true(json_object_get(json, "possible")));
+	assert_int_equal(json_array_size(json_object_get(json, "suites")), 2);
+	json_decref(json);
+}
+
 static int setup(void **state)
 {
 	*state = parse(control_interface_vpnd);
@@ -555,6 +585,7 @@ int main(void)
 		TEST(status_has_its_type_with_and_without_layers),
 		TEST(strangers_see_no_address),
 		TEST(settings_have_their_type),
+		TEST(what_the_host_can_do_has_its_type),
 	};
 
 	varlink_init();

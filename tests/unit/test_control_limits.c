@@ -54,6 +54,7 @@ static void rights_go_by_uid_and_group(void **state)
 		{"io.vpnd.Monitor", "{}"},
 		{"io.vpnd.Log", "{\"name\":\"corp\"}"},
 		{"io.vpnd.Reload", "{}"},
+		{"io.vpnd.TestIpsec", "{}"},
 	};
 
 	if (geteuid() != 0)
@@ -68,6 +69,7 @@ static void rights_go_by_uid_and_group(void **state)
 	assert_int_equal(as(f, NOBODY, NOBODY, NOBODY, "org.varlink.service.GetInfo", "{}", ""), 0);
 	assert_int_equal(as(f, NOBODY, MEMBERS, NOBODY, "io.vpnd.List", "{}", ""), 0);
 	assert_int_equal(as(f, NOBODY, NOBODY, MEMBERS, "io.vpnd.List", "{}", ""), 0);
+	assert_int_equal(as(f, NOBODY, NOBODY, MEMBERS, "io.vpnd.TestIpsec", "{}", ""), 0);
 }
 
 static void another_user_may_not_answer_or_cancel(void **state)

@@ -8,7 +8,7 @@
 #define CONNECTION                                                                                 \
 	"{\"name\":\"corp\",\"state\":\"up\",\"for_ms\":7380000,\"gateway\":\"vpn.example.com\","  \
 	"\"data_plane\":\"user\",\"data_plane_note\":\"no IPsec\",\"encapsulation\":\"UDP "        \
-	"4500\",\"network\":{\"interface\":"                                                       \
+	"4500\",\"ports_note\":\"UDP 500 is held\",\"network\":{\"interface\":"                    \
 	"\"vpn-corp\",\"addresses\":[\"10.99.0.2\"],\"peer\":\"10.99.0.1\",\"dns\":[],\"routes\":" \
 	"[\"0.0.0.0/0\"],\"mtu\":1400,\"gateway\":\"203.0.113.10\"},\"received\":" COUNTERS(       \
 		"900", "1288490188", "2") ",\"sent\":" COUNTERS("5", "999",                        \
@@ -49,6 +49,7 @@ static void status_is_a_table_or_every_layer(void **state)
 		"  routes      all traffic goes inside\n"
 		"  data plane  user, over UDP 4500\n"
 		"              no IPsec\n"
+		"  ports       UDP 500 is held\n"
 		"  IKE         aes256-sha1-modp2048, 1 min old, renewed in 1 h\n"
 		"              server says it is 10.0.0.5 (SoftEther); NAT on our side\n"
 		"  ESP         aes256-sha1, 1 min old\n"
@@ -171,6 +172,60 @@ static void lists_settings_and_logs_are_printed(void **state)
 	assert_non_null(strstr(f->out, "vpnd   9.8.7\n"));
 }
 
+#define TEST_IPSEC(possible, plane, ports)                                                         \
+	"{\"kernel\":\"6.1\",\"possible\":" possible plane                                         \
+	",\"note\":\"no L2TP\",\"suites\":[{\"name\":\"aes256-sha1\",\"ok\":true},{\"name\":"      \
+	"\"3des-sha1\",\"ok\":false,\"why\":\"no esp4\"}],\"parts\":[{\"name\":\"/dev/ppp\","      \
+	"\"ok\":true}],\"ports\":[" ports "{\"port\":4500}]}"
+#define CHARON "{\"port\":500,\"holder\":\"charon (pid 7)\"},"
+
+static void what_the_host_can_do_is_a_table(void **state)
+{
+	struct fixture *f = *state;
+	static const struct scene scenes[SCENES] = {{"io.vpnd.TestIpsec",
+		{"{\"parameters\":" TEST_IPSEC("true", ",\"plane\":\"mixed\"", CHARON) "}"}, NULL}};
+
+	stage(f, scenes);
+	assert_int_equal(run(f, "test", "ipsec"), EXIT_OK);
+	assert_string_equal(f->out,
+		"Linux 6.1: data-plane = auto takes mixed\n"
+		"no L2TP\n"
+		"\n"
+		"ESP by the kernel\n"
+		"  aes256-sha1          yes\n"
+		"  3des-sha1            no   no esp4\n"
+		"\n"
+		"This host\n"
+		"  /dev/ppp             yes\n"
+		"\n"
+		"UDP ports of this host\n"
+		"  500                  charon (pid 7)\n"
+		"  4500                 free\n"
+		"  A port that is held stops nothing: vpnd then uses another of its own, and "
+		"begins\n"
+		"  with NAT traversal on the server's UDP 4500, where any port is expected.\n");
+	assert_int_equal(run(f, "--json", "test", "ipsec"), EXIT_OK);
+	assert_non_null(strstr(f->out, "\"plane\":\"mixed\""));
+	assert_int_equal(run(f, "-q", "test", "ipsec"), EXIT_OK);
+	assert_string_equal(f->out, "");
+	assert_int_equal(run(f, "test", "offload"), EXIT_USAGE);
+	assert_int_equal(run(f, "test"), EXIT_USAGE);
+}
+
+static void a_host_without_any_plane_is_code_1(void **state)
+{
+	struct fixture *f = *state;
+	static const struct scene scenes[SCENES] = {
+		{"io.vpnd.TestIpsec", {"{\"parameters\":" TEST_IPSEC("false", "", "") "}"}, NULL}};
+
+	stage(f, scenes);
+	assert_int_equal(run(f, "test", "ipsec"), EXIT_ERROR);
+	assert_non_null(strstr(f->out, "Linux 6.1: no tunnel is possible\nno L2TP\n"));
+	assert_null(strstr(f->out, "stops nothing"));
+	assert_int_equal(run(f, "--json", "test", "ipsec"), EXIT_ERROR);
+	assert_non_null(strstr(f->out, "\"possible\":false"));
+}
+
 static void explain_needs_no_daemon(void **state)
 {
 	struct fixture *f = *state;
@@ -215,7 +270,9 @@ static void the_bash_completion_is_valid_bash(void **state)
 	fputs("COMP_WORDS=(vpnctl disc) COMP_CWORD=1; _vpnctl; [ \"${COMPREPLY[*]}\" = disconnect "
 	      "] || exit 1\n"
 	      "COMP_WORDS=(vpnctl --json connect --no) COMP_CWORD=3; _vpnctl; [ "
-	      "\"${COMPREPLY[*]}\" = --no-wait ]\n",
+	      "\"${COMPREPLY[*]}\" = --no-wait ] || exit 1\n"
+	      "COMP_WORDS=(vpnctl test '') COMP_CWORD=2; _vpnctl; [ \"${COMPREPLY[*]}\" = ipsec "
+	      "]\n",
 		file);
 	fclose(file);
 	snprintf(command, sizeof(command), "bash %s", path);
@@ -229,6 +286,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(status_is_a_table_or_every_layer),
 		TEST(what_was_never_up_has_no_duration),
+		TEST(what_the_host_can_do_is_a_table),
+		TEST(a_host_without_any_plane_is_code_1),
 		TEST(dns_that_the_host_does_not_use_is_explained),
 		TEST(status_of_what_is_down_is_code_7),
 		TEST(control_characters_do_not_reach_the_terminal),
