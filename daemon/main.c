@@ -79,13 +79,16 @@ static void print_line(void *ctx, enum log_level level, const char *layer, const
 
 /* ---- rights ---- */
 
-static const unsigned wanted[] = {CAP_NET_ADMIN, CAP_NET_RAW, CAP_NET_BIND_SERVICE};
+enum { WANTED = 3 };
+static const unsigned wanted[WANTED] = {CAP_NET_ADMIN, CAP_NET_RAW, CAP_NET_BIND_SERVICE};
 
-/* Keep what networking needs. Under the unit that is done already, and capset is forbidden. */
+/* Keep what networking needs, as far as we have it: a container may have no CAP_NET_RAW, and what is not
+ * there cannot be asked for. Under the unit that is done already, and capset is forbidden. */
 static int drop_rights(struct log *log)
 {
+	bool more = false, had[WANTED];
+
 	capng_get_caps_process();
-	bool more = false;
 	for (unsigned cap = 0; cap <= CAP_LAST_CAP; cap++) {
 		bool ours = cap == wanted[0] || cap == wanted[1] || cap == wanted[2];
 
@@ -93,10 +96,13 @@ static int drop_rights(struct log *log)
 	}
 	if (!more)
 		return 0;
+	for (size_t i = 0; i < WANTED; i++)
+		had[i] = capng_have_capability(CAPNG_PERMITTED, wanted[i]);
 	capng_clear(CAPNG_SELECT_BOTH); /* check: capabilities-dropped */
-	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
-		capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET,
-			wanted[i]);
+	for (size_t i = 0; i < WANTED; i++)
+		if (had[i])
+			capng_update(CAPNG_ADD,
+				CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET, wanted[i]);
 	if (capng_apply(CAPNG_SELECT_BOTH) == 0)
 		return 0;
 	log_error(log, "vpnd", "the capabilities cannot be dropped: %s", strerror(errno));

@@ -32,5 +32,11 @@ other=$!
 lab_wait 10 "an equal process may be read" "${equal[@]}" head -c 1 "/proc/$other/environ" >/dev/null 2>&1
 ! "${equal[@]}" head -c 1 "/proc/${VPND_PID[client]}/environ" >/dev/null 2>&1 || lab_fail "vpnd is dumpable"
 kill "$other"
+vpnd_stop client
 
+# A container may have no CAP_NET_RAW.
+VPND_UNDER=(setpriv --bounding-set -net_raw --inh-caps -net_raw)
+vpnd_start client
+status CapEff 0000000000001400
+status CapBnd 0000000000001400
 vpnd_stop client
