@@ -44,6 +44,7 @@ enum {
 
 	PROTO_TCP = 6,
 	PROTO_UDP = 17,
+	PROTO_ESP = 50,
 };
 
 static inline uint8_t ip_version(const uint8_t *ip)

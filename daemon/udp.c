@@ -241,7 +241,10 @@ struct addr udp_local(const struct udp *u)
 
 	if (getsockname(u->fd, &sa.sa, &len) < 0)
 		return (struct addr){0};
-	return from_sockaddr(&sa);
+	struct addr local = from_sockaddr(&sa);
+	if (u->lane == LANE_RAW) /* there it is the protocol's number */
+		local.port = 0;
+	return local;
 }
 
 size_t udp_path_mtu(const struct udp *u)

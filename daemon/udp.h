@@ -2,6 +2,9 @@
  * 4500 and IP protocol 50 (which has no segmentation offload and goes packet by packet); and UDP 1701
  * where the kernel does ESP.
  *
+ * A raw socket has copies of what the kernel handles itself. A kernel without ESP leaves protocol 50 to
+ * it; one with ESP and no SA for our SPI drops its own, counts XfrmInNoStates and answers nobody.
+ *
  * Receiving: recvmmsg() with UDP_GRO. What the kernel had joined comes out as views of one large
  * buffer; a packet that came alone is copied into a small one, so that a message somebody keeps
  * does not hold 64 KiB, and the wiping of control packets stays cheap.
@@ -50,6 +53,7 @@ struct udp_counters {
 	uint64_t packets_out, octets_out;
 	uint64_t reads, writes; /* datagrams or superpackets: system calls would be fewer */
 	uint64_t truncated;     /* in: larger than a buffer */
+	uint64_t malformed;     /* in, LANE_RAW: not a whole ESP packet of the server's */
 	uint64_t no_memory;     /* in */
 	uint64_t queue_full;    /* out: dropped, the socket was full for too long */
 	uint64_t refused;       /* out: dropped, the system refused them */
@@ -67,13 +71,17 @@ void udp_close(struct udp *u); /* drops what still waits. NULL is allowed */
 [[gnu::warn_unused_result]] int udp_follow(struct udp *u, uint16_t port);
 
 int udp_fd(const struct udp *u);
-struct addr udp_local(const struct udp *u); /* family FAMILY_NONE when unknown */
+struct addr udp_local(const struct udp *u); /* FAMILY_NONE: unknown. On LANE_RAW without a port */
 size_t udp_path_mtu(const struct udp *u);   /* of the route, octets of the IP packet; 0 unknown */
 const struct udp_counters *udp_counters(const struct udp *u);
 
 /* Append what came to `out`: up to `limit` packets, more only because the last read had joined
  * packets. Returns how many; fewer than limit means that there is no more. */
 size_t udp_recv(struct udp *u, struct pkt_pool *pool, struct pktq *out, size_t limit);
+
+/* Of what an IPv4 raw socket delivers, leave what follows the IP header; false when that is not a whole
+ * ESP packet from `from`. */
+bool udp_strip_ip4(struct pkt *p, const struct ip *from);
 
 /* Takes all of `in`. What the socket does not take now waits in order behind what waits already. */
 void udp_send(struct udp *u, struct pktq *in);

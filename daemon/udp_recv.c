@@ -67,11 +67,21 @@ static void deliver_joined(struct udp *u, struct pkt *buf, size_t size, struct p
 	pkt_free(buf);
 }
 
-/* IPv4 raw sockets give the IP header too. raw(7). */
-static bool strip_ip_header(struct pkt *p)
+/* IPv4 raw sockets give the IP header too, IPv6 ones never; raw(7). The kernel has looked at it, put the
+ * fragments together and compared the source with whom we are connected to; but it is a stranger's header
+ * until ESP has authenticated what follows. */
+bool udp_strip_ip4(struct pkt *p, const struct ip *from)
 {
-	return p->len >= IP4_HDR && ip4_hdr_len(p->data) >= IP4_HDR &&
-	       pkt_pull(p, ip4_hdr_len(p->data));
+	if (p->len < IP4_HDR || ip_version(p->data) != 4)
+		return false;
+	size_t header = ip4_hdr_len(p->data);
+	struct slice source = slice(p->data + IP4_ADDRS, 4);
+
+	return header >= IP4_HDR /* check: raw-header-least */ &&
+	       get_u16(p->data + IP4_TOTAL) == p->len /* check: raw-length */ &&
+	       !(get_u16(p->data + IP4_FRAG) & IP4_FRAGMENT) /* check: raw-whole */ &&
+	       p->data[IP4_PROTO] == PROTO_ESP /* check: raw-protocol */ &&
+	       slice_equal(source, ip_slice(from)) /* check: raw-source */ && pkt_pull(p, header);
 }
 
 /* Takes r->buf. */
@@ -83,9 +93,11 @@ static void take_read(
 
 	buf->len = m->msg_len;
 	u->counters.reads++;
-	if (m->msg_hdr.msg_flags & MSG_TRUNC ||
-		(u->lane == LANE_RAW && !u->v6 && !strip_ip_header(buf))) {
+	if (m->msg_hdr.msg_flags & MSG_TRUNC) {
 		u->counters.truncated++;
+		pkt_free(buf);
+	} else if (u->lane == LANE_RAW && !u->v6 && !udp_strip_ip4(buf, &u->remote.ip)) {
+		u->counters.malformed++;
 		pkt_free(buf);
 	} else if (size && size < buf->len) {
 		deliver_joined(u, buf, size, out);

@@ -87,7 +87,8 @@ static void count_sent(struct udp *u, const struct batch *b, unsigned i)
 static bool may_be_old_news(int code)
 {
 	return code == ECONNREFUSED || code == EHOSTUNREACH || code == ENETUNREACH ||
-	       code == EMSGSIZE || code == EPROTO || code == EACCES || code == EINTR;
+	       code == EMSGSIZE || code == EPROTO || code == ENOPROTOOPT || code == EACCES ||
+	       code == EINTR;
 }
 
 /* The kernel does not segment on this path at all (EIO), or not in pieces that large: they exceed

@@ -488,6 +488,9 @@ static void raw_esp_comes_without_its_ip_header(void **state)
 		struct udp *b = open_one(v6, LANE_RAW, 0, 0);
 		struct pktq q = {0}, got = {0};
 
+		assert_int_equal(udp_local(a).ip.family, v6 ? FAMILY_IPV6 : FAMILY_IPV4);
+		assert_int_equal(udp_local(a).port, 0);
+
 		for (uint32_t i = 0; i < 40; i++)
 			pktq_put(&q, packet(env, 100 + i / 4 * 100, i));
 		udp_send(a, &q);
