@@ -1,8 +1,9 @@
-/* The test gateway as a process: UDP 500 and 4500, a TUN device, and commands on its input.
+/* The test gateway as a process: UDP 500 and 4500, protocol 50, a TUN device, and commands on its input.
  *
  * What comes from a client that is not known yet is read from a listener, datagram by datagram; the
  * answers leave by a socket connected to that client. From then on the kernel prefers this one for
- * what the client sends too, and both ways run in the batches that the daemon's data path has. */
+ * what the client sends too, and both ways run in the batches that the daemon's data path has. Of raw
+ * sockets each has a copy of everything: so protocol 50 has one, which is never connected. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <net/if.h>
@@ -22,9 +23,15 @@
 #include "tests/peer/gateway.h"
 #include "tests/peer/gatewayd_opts.h"
 
-enum { SOCKETS = 2, DATAGRAM = 4096, COMMAND = 256, READ_LIMIT = 4 * PKT_BATCH };
+enum {
+	SOCKETS = 3,
+	DATAGRAM = 4096,
+	RAW_ROOM = 4 << 20,
+	COMMAND = 256,
+	READ_LIMIT = 4 * PKT_BATCH
+};
 
-static const uint16_t ports[SOCKETS] = {[LANE_IKE] = 500, [LANE_NATT] = 4500};
+static const uint16_t ports[SOCKETS] = {[LANE_IKE] = 500, [LANE_NATT] = 4500}; /* LANE_RAW: none */
 
 struct gatewayd;
 
@@ -94,10 +101,44 @@ static bool follow_client(struct gatewayd *d, struct socket *s)
 	return true;
 }
 
+static socklen_t to_sockaddr(const struct addr *a, struct sockaddr_storage *to)
+{
+	struct sockaddr_in *v4 = (void *)to;
+	struct sockaddr_in6 *v6 = (void *)to;
+
+	*to = (struct sockaddr_storage){0};
+	if (a->ip.family == FAMILY_IPV6) {
+		*v6 = (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_port = htons(a->port)};
+		memcpy(&v6->sin6_addr, a->ip.b, 16);
+		return sizeof(*v6);
+	}
+	*v4 = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(a->port)};
+	memcpy(&v4->sin_addr, a->ip.b, 4);
+	return sizeof(*v4);
+}
+
+/* What does not fit is lost. */
+static void send_raw(struct gatewayd *d, struct socket *s, struct pktq *q)
+{
+	struct addr client = gateway_client(d->gateway, LANE_RAW);
+	struct sockaddr_storage to;
+	socklen_t len = to_sockaddr(&client, &to);
+
+	for (struct pkt *p = pktq_take(q); p; p = pktq_take(q)) {
+		if (sendto(s->listener, p->data, p->len, 0, (struct sockaddr *)&to, len) < 0)
+			log_debug(&d->log, "raw", "%s", strerror(errno));
+		pkt_free(p);
+	}
+}
+
 static void send_lane(struct gatewayd *d, struct socket *s, struct pktq *q)
 {
 	if (!q->head)
 		return;
+	if (s->lane == LANE_RAW) {
+		send_raw(d, s, q);
+		return;
+	}
 	if (!follow_client(d, s)) {
 		pktq_free(q);
 		return;
@@ -170,28 +211,40 @@ static bool from_sockaddr(const struct sockaddr_storage *sa, struct addr *to)
 	return to->ip.family != FAMILY_NONE;
 }
 
+/* NULL: there is none. */
+static struct pkt *read_one(struct socket *s, struct addr *from)
+{
+	struct sockaddr_storage sa;
+	socklen_t len = sizeof(sa);
+	struct pkt *p = pkt_new_ctl(s->d->env->pool, DATAGRAM);
+
+	if (!p)
+		return NULL;
+	ssize_t n = recvfrom(s->listener, p->data, DATAGRAM, 0, (struct sockaddr *)&sa, &len);
+	p->len = n < 0 ? 0 : (size_t)n;
+	p->lane = s->lane;
+	bool has_header = s->lane == LANE_RAW && sa.ss_family == AF_INET;
+	if (n >= 0 && from_sockaddr(&sa, from) && (!has_header || udp_strip_ip4(p, &from->ip)))
+		return p;
+	pkt_free(p);
+	return NULL;
+}
+
 static void on_stranger(void *ctx)
 {
 	struct socket *s = ctx;
 	struct gatewayd *d = s->d;
-	struct sockaddr_storage sa;
-	socklen_t len = sizeof(sa);
-	struct pktq in = {0};
+	unsigned most = s->lane == LANE_RAW ? READ_LIMIT : 1;
 	struct io out = {0};
 	struct addr from;
-	struct pkt *p = pkt_new_ctl(d->env->pool, DATAGRAM);
+	struct pkt *p;
 
-	if (!p)
-		return;
-	ssize_t n = recvfrom(s->listener, p->data, DATAGRAM, 0, (struct sockaddr *)&sa, &len);
-	if (n < 0 || !from_sockaddr(&sa, &from)) {
-		pkt_free(p);
-		return;
+	for (unsigned i = 0; i < most && (p = read_one(s, &from)) != NULL; i++) {
+		struct pktq in = {0};
+
+		pktq_put(&in, p);
+		gateway_recv(d->gateway, &in, &from, loop_now(d->loop), &out);
 	}
-	p->len = (size_t)n;
-	p->lane = s->lane;
-	pktq_put(&in, p);
-	gateway_recv(d->gateway, &in, &from, loop_now(d->loop), &out);
 	settle(d, &out);
 }
 
@@ -291,20 +344,21 @@ static void on_input(void *ctx)
 
 /* ---- beginning and end ---- */
 
-static int listen_on(const struct ip *ip, uint16_t port)
+static int listen_on(const struct addr *local, enum lane lane)
 {
-	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(port)};
-	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
-	bool is_v6 = ip->family == FAMILY_IPV6;
-	int fd = socket(is_v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	int on = 1;
+	bool raw = lane == LANE_RAW;
+	struct sockaddr_storage sa;
+	socklen_t len = to_sockaddr(local, &sa);
+	int fd = socket(sa.ss_family, (raw ? SOCK_RAW : SOCK_DGRAM) | SOCK_NONBLOCK | SOCK_CLOEXEC,
+		raw ? IPPROTO_ESP : IPPROTO_UDP);
+	int on = 1, room = RAW_ROOM;
 
-	memcpy(is_v6 ? (void *)&v6.sin6_addr : &v4.sin_addr, ip->b, ip_len(ip));
 	if (fd < 0)
 		return -1;
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
-		bind(fd, is_v6 ? (struct sockaddr *)&v6 : (struct sockaddr *)&v4,
-			is_v6 ? sizeof(v6) : sizeof(v4)) < 0) {
+		(raw && setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room)) < 0) ||
+		(raw && setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof(room)) < 0) ||
+		bind(fd, (struct sockaddr *)&sa, len) < 0) {
 		close(fd);
 		return -1;
 	}
@@ -317,13 +371,13 @@ static bool open_sockets(struct gatewayd *d)
 		struct socket *s = &d->socket[i];
 
 		*s = (struct socket){.d = d, .lane = (enum lane)i};
-		s->listener = listen_on(&d->opts.listen, ports[i]);
+		d->opts.gateway.addr[i] = (struct addr){d->opts.listen, ports[i]};
+		s->listener = listen_on(&d->opts.gateway.addr[i], s->lane);
 		if (s->listener < 0)
 			return false;
 		s->heard = loop_watch_new(d->loop, s->listener, LOOP_READ, on_stranger, s);
 		if (!s->heard)
 			return false;
-		d->opts.gateway.addr[i] = (struct addr){d->opts.listen, ports[i]};
 	}
 	return true;
 }
@@ -442,7 +496,7 @@ int main(int argc, char **argv)
 	static struct gatewayd d = {
 		.opts = {.tun = "gw0", .mtu = 1400, .level = LOG_LEVEL_INFO},
 		.log = {.sink = print_line},
-		.socket = {{.listener = -1}, {.listener = -1}},
+		.socket = {{.listener = -1}, {.listener = -1}, {.listener = -1}},
 	};
 
 	gateway_defaults(&d.opts.gateway);

@@ -34,7 +34,7 @@ struct option {
 
 // clang-format off
 static const struct option options[] = {
-	{"listen", ADDRESS, offsetof(struct gatewayd_opts, listen), "address of UDP 500 and 4500"},
+	{"listen", ADDRESS, offsetof(struct gatewayd_opts, listen), "address of UDP 500, UDP 4500 and protocol 50"},
 	{"tun", TEXT, offsetof(struct gatewayd_opts, tun), "name of the interface"},
 	{"mtu", U16, offsetof(struct gatewayd_opts, mtu), "of the interface"},
 	{"keylog", TEXT, offsetof(struct gatewayd_opts, keylog), "file to write every key of IKE and ESP to"},
