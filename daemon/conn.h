@@ -75,6 +75,7 @@ struct conn_event {
 	struct ip remote; /* WANT_SOCKETS */
 	bool ephemeral;   /* WANT_SOCKETS: do not try 500 and 4500 */
 	bool no_kernel;   /* WANT_SOCKETS: the kernel's ESP has failed before */
+	bool no_raw;      /* WANT_SOCKETS: so has protocol 50 */
 	bool other_port;  /* WANT_SOCKETS: not 1701 for L2TP */
 	bool port_500;    /* WANT_SOCKETS: begin on the gateway's port 500 in any case */
 	bool hold;        /* DROP_LINK */

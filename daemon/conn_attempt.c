@@ -193,6 +193,7 @@ void conn_ask_sockets(struct conn *c, msec now)
 	ev->ephemeral = c->conf->ephemeral_ports;
 	ev->no_kernel = c->learned.no_kernel;
 	ev->port_500 = c->learned.port_500;
+	ev->no_raw = c->learned.encapsulate;
 }
 
 /* Does no other attempt help? What OpenSSL could do before, it will do again: then it lacked memory. */

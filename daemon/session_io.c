@@ -8,6 +8,11 @@
 
 enum { READ_LIMIT = 4 * PKT_BATCH };
 
+static const char *const lane_names[LANES] = {[LANE_IKE] = "UDP 500",
+	[LANE_NATT] = "UDP 4500",
+	[LANE_RAW] = "protocol 50",
+	[LANE_L2TP] = "UDP 1701"};
+
 static void resume(struct session *s)
 {
 	if (s->tun_readable)
@@ -48,6 +53,11 @@ static void on_ike(void *ctx)
 static void on_natt(void *ctx)
 {
 	receive(ctx, LANE_NATT);
+}
+
+static void on_raw(void *ctx)
+{
+	receive(ctx, LANE_RAW);
 }
 
 static void on_l2tp(void *ctx)
@@ -159,7 +169,7 @@ static bool open_one(
 		reason_set(why, REASON_NET_UNREACHABLE, "%s: %s", ip_text(remote, text),
 			strerror(-rc));
 	else if (rc != 0)
-		reason_set(why, REASON_LOCAL_SOCKET, "UDP %u to %s: %s", lane_ports[lane],
+		reason_set(why, REASON_LOCAL_SOCKET, "%s to %s: %s", lane_names[lane],
 			ip_text(remote, text), strerror(-rc));
 	return rc == 0;
 }
@@ -172,7 +182,7 @@ static bool pass(struct session *s, enum lane lane, const struct ip *remote, str
 
 	outer->flow = (struct flow){
 		.server = *remote,
-		.ip_proto = NET_PROTO_UDP,
+		.ip_proto = lane == LANE_RAW ? NET_PROTO_ESP : NET_PROTO_UDP,
 		.sport = udp_local(outer->udp).port,
 		.dport = lane == LANE_NATT && s->kernel.esp ? 0 : lane_ports[lane],
 	};
@@ -187,8 +197,10 @@ static bool pass(struct session *s, enum lane lane, const struct ip *remote, str
 
 static bool watch(struct session *s, enum lane lane, struct reason *why)
 {
-	static loop_fn *const readers[LANES] = {
-		[LANE_IKE] = on_ike, [LANE_NATT] = on_natt, [LANE_L2TP] = on_l2tp};
+	static loop_fn *const readers[LANES] = {[LANE_IKE] = on_ike,
+		[LANE_NATT] = on_natt,
+		[LANE_RAW] = on_raw,
+		[LANE_L2TP] = on_l2tp};
 	struct outer *outer = &s->outer[lane];
 	int fd = udp_fd(outer->udp);
 
@@ -212,6 +224,33 @@ static bool open_lane(struct session *s, enum lane lane, const struct conn_event
 	return true;
 }
 
+static void close_lane(struct session *s, enum lane lane)
+{
+	struct outer *outer = &s->outer[lane];
+
+	loop_watch_free(outer->readable);
+	loop_watch_free(outer->writable);
+	if (outer->passed)
+		route_unpass(s->route, &outer->flow);
+	udp_close(outer->udp);
+	*outer = (struct outer){0};
+}
+
+/* Protocol 50 for the plane in this process. Who may not have such a socket, as in many containers, asks
+ * for encapsulation from the start. */
+static bool open_raw(struct session *s, const struct conn_event *ev, struct conn_sockets *to)
+{
+	struct reason why;
+
+	if (ev->no_raw || s->conf->encapsulation == CONF_ENCAP_FORCE)
+		return false;
+	if (open_lane(s, LANE_RAW, ev, to, &why))
+		return true;
+	log_info(&s->log, "esp", "in UDP 4500: %s", why.evidence);
+	close_lane(s, LANE_RAW);
+	return false;
+}
+
 static bool open_all(struct session *s, bool kernel, const struct conn_event *ev,
 	struct conn_sockets *to, struct reason *why)
 {
@@ -228,9 +267,9 @@ static bool open_all(struct session *s, bool kernel, const struct conn_event *ev
 		to->first_lane = LANE_NATT;
 	ports_explain(s);
 	to->path_mtu = (uint16_t)udp_path_mtu(s->outer[LANE_NATT].udp);
+	to->raw_esp = kernel || open_raw(s, ev, to);
 	if (kernel) {
 		to->esp = s->kernel.esp;
-		to->raw_esp = true;
 		to->handover = plane_wants_session(s);
 		to->l2tp_port = to->local[LANE_L2TP].port;
 	}
@@ -260,16 +299,8 @@ int io_open_sockets(
 void io_close_sockets(struct session *s)
 {
 	ports_forget(s);
-	for (int i = 0; i < LANES; i++) {
-		struct outer *outer = &s->outer[i];
-
-		loop_watch_free(outer->readable);
-		loop_watch_free(outer->writable);
-		if (outer->passed)
-			route_unpass(s->route, &outer->flow);
-		udp_close(outer->udp);
-		*outer = (struct outer){0};
-	}
+	for (int lane = 0; lane < LANES; lane++)
+		close_lane(s, (enum lane)lane);
 	plane_close(s);
 }
 

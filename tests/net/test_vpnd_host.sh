@@ -3,7 +3,7 @@
 # a wall clock that jumps by 20 years. vpnd goes on, or says in one line why not; it never spins, and
 # nothing is left. All mounts are made in a mount namespace of the script's own.
 #
-#   test_vpnd_host.sh [BIN [DESCRIPTORS...]]     with so few of them, each (8 14 16 18 20 22)
+#   test_vpnd_host.sh [BIN [DESCRIPTORS...]]     with so few of them, each (8 14 16 18 20 22 24)
 set -euo pipefail
 if [[ ${VPND_OWN_MOUNTS:-} != yes && $EUID == 0 ]]; then
 	VPND_OWN_MOUNTS=yes exec unshare --mount --propagation slave bash "$0" "$@"
@@ -439,7 +439,7 @@ vpnd_lab host
 trap 'vpnd_explain $?; tidy_up' EXIT
 mapfile -t cases < <(declare -F | sed -n 's/^declare -f case_//p')
 descriptors=("${@:2}")
-((${#descriptors[@]})) || descriptors=(8 14 16 18 20 22)
+((${#descriptors[@]})) || descriptors=(8 14 16 18 20 22 24)
 for n in "${descriptors[@]}"; do
 	eval "case_descriptors_$n() { with_descriptors $n; }"
 	cases+=("descriptors_$n")

@@ -127,6 +127,11 @@ static void news_of_an_sa_bring_the_next_one_and_no_ping_is_lost(void **state)
 		}
 }
 
+static bool is_lost(const struct world *w)
+{
+	return !w->up;
+}
+
 static bool is_asked_again(const struct world *w)
 {
 	return w->attempts == 2;
@@ -150,6 +155,33 @@ static void a_way_that_drops_protocol_50_is_known_within_5_s_and_left(void **sta
 		world_run(w, 1);
 		assert_true(world_until(w, world_is_up, SECONDS(5)));
 		assert_int_equal(w->attempts, planes[i].raw_esp ? 3 : 2);
+		world_disconnect(w);
+		world_free(w);
+	}
+}
+
+/* It has worked until now: the connection is lost as any other is, and the attempt after that knows. */
+static void protocol_50_that_is_dropped_later_is_left_later(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < PLANES; i++) {
+		struct world_conf conf;
+
+		if (!planes[i].raw_esp)
+			continue;
+		world_defaults(&conf, 7);
+		conf.client.reconnect = true;
+		conf.client.stack.ike.dpd_interval = SECONDS(1);
+		struct world *w = start(&planes[i], &conf);
+		assert_true(world_until(w, world_is_up, SECONDS(2)));
+		assert_int_equal(lane_of(w), LANE_RAW);
+		w->conf.drops_raw = true;
+		assert_true(world_until(w, is_lost, SECONDS(130)));
+		assert_true(world_until(w, world_is_up, SECONDS(10)));
+		assert_int_equal(lane_of(w), LANE_NATT);
+		assert_int_equal(w->n_reasons, 1);
+		assert_int_equal(w->reasons[0], REASON_LINK_LOST);
+		assert_true(world_pings_pass(w, 5));
 		world_disconnect(w);
 		world_free(w);
 	}
@@ -214,6 +246,7 @@ int main(void)
 		cmocka_unit_test(no_plane_loses_a_ping_in_a_renewal),
 		cmocka_unit_test(news_of_an_sa_bring_the_next_one_and_no_ping_is_lost),
 		cmocka_unit_test(a_way_that_drops_protocol_50_is_known_within_5_s_and_left),
+		cmocka_unit_test(protocol_50_that_is_dropped_later_is_left_later),
 		cmocka_unit_test(without_encapsulation_it_has_its_name),
 		cmocka_unit_test(a_kernel_that_does_not_answer_is_not_waited_for),
 		cmocka_unit_test(a_kernel_that_refuses_an_sa_is_left),
