@@ -110,16 +110,18 @@ static bool try_next_address(const struct conn *c, const struct reason *why)
 		       why->id == REASON_NET_UNREACHABLE);
 }
 
-/* IKE is there and protocol 50 is not. */
+/* IKE is there and protocol 50 is not; or the two ends do not agree whether there is NAT between them:
+ * what says so has no proof (RFC 3947, 7), and a gateway refuses the mode that is not its own. */
 static bool try_encapsulated(struct conn *c, const struct reason *why)
 {
+	bool refused = why->id == REASON_IKE_QM_REFUSED;
 	struct stack_status st;
 
-	if (why->id != REASON_ESP_NO_RETURN || c->learned.encapsulate || !c->stack ||
-		c->conf->stack.ike.encap != IKE_ENCAP_AUTO)
+	if ((why->id != REASON_ESP_NO_RETURN && !refused) || c->learned.encapsulate || !c->stack ||
+		c->conf->stack.ike.encap != IKE_ENCAP_AUTO || !c->stack_conf.ike.raw_esp)
 		return false;
 	stack_get_status(c->stack, &st);
-	c->learned.encapsulate = st.lane == LANE_RAW;
+	c->learned.encapsulate = refused || st.lane == LANE_RAW;
 	return c->learned.encapsulate;
 }
 

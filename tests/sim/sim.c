@@ -241,8 +241,11 @@ static void trace(
 		return;
 	describe(p, text, sizeof(text));
 	fprintf(stderr, "%10.3f  %s %5u  %-46s %5zu  %s", (double)s->now / 1000,
-		towards == SIM_GATEWAY ? "->" : "<-", p->lane == LANE_IKE ? 500 : 4500, text,
-		p->len, fate);
+		towards == SIM_GATEWAY ? "->" : "<-",
+		p->lane == LANE_IKE   ? 500
+		: p->lane == LANE_RAW ? 50
+				      : 4500,
+		text, p->len, fate);
 	if (at)
 		fprintf(stderr, " %.3f", (double)at / 1000);
 	fprintf(stderr, "\n");

@@ -220,6 +220,8 @@ static void draw_plane(uint64_t seed, struct world_conf *conf)
 {
 	conf->kernel_esp = seed % 4 == 0;
 	conf->kernel_session = seed % 8 == 0;
+	conf->raw_esp = seed % 3 == 0;
+	conf->drops_raw = seed % 9 == 0;
 	if (seed % 5 == 0)
 		conf->answers[ASK_HANDOVER].after = 100 + seed % 4000;
 	if (seed % 7 == 0)

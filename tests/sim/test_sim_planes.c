@@ -6,9 +6,10 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "ike/ike_msg.h"
 #include "tests/sim/world.h"
 
-enum { TRIP = 50 };
+enum { TRIP = 50, ALL = 1000 /* of loss */ };
 
 static struct sim_host host;
 
@@ -187,6 +188,66 @@ static void protocol_50_that_is_dropped_later_is_left_later(void **state)
 	}
 }
 
+/* Instead of the main mode message that goes `towards` there, a copy whose NAT-D says that there is NAT. */
+struct liar {
+	struct world *w;
+	enum sim_end towards;
+	unsigned lies;
+};
+
+static void lie(void *ctx, enum sim_end towards, const struct pkt *p)
+{
+	struct liar *l = ctx;
+	struct ike_payloads payloads;
+	struct ike_hdr hdr;
+	struct addr gateway = l->w->conf.gateway.addr[LANE_IKE], *client = &l->w->local[LANE_IKE];
+	bool to_client = towards == SIM_CLIENT;
+
+	sim_way(l->w->sim, l->towards)->loss = 0;
+	if (towards != l->towards || p->lane != LANE_IKE || !ike_hdr_parse(pkt_slice(p), &hdr) ||
+		hdr.flags & IKE_ENCRYPTED ||
+		!ike_payloads_parse(
+			hdr.first, slice(p->data + IKE_HDR, p->len - IKE_HDR), &payloads))
+		return;
+	const struct ike_payload *nat_d = ike_payload_find(&payloads, IKE_NATD, 0);
+	if (!nat_d)
+		return;
+	struct pkt *copy = pkt_of(l->w->host->pool, pkt_slice(p));
+	assert_non_null(copy);
+	copy->data[nat_d->body.p - p->data] ^= 1;
+	copy->lane = LANE_IKE;
+	sim_send(l->w->sim, towards, copy, to_client ? &gateway : client,
+		to_client ? client : &gateway);
+	sim_way(l->w->sim, towards)->loss = ALL;
+	l->lies++;
+}
+
+static void ends_that_do_not_agree_about_nat_meet_in_udp(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < 2 * PLANES; i++) {
+		const struct plane *plane = &planes[i / 2];
+		struct world_conf conf;
+
+		if (!plane->raw_esp)
+			continue;
+		world_defaults(&conf, 8);
+		struct world *w = start(plane, &conf);
+		struct liar liar = {w, i % 2 ? SIM_CLIENT : SIM_GATEWAY, 0};
+		w->tap = lie;
+		w->tap_ctx = &liar;
+		assert_true(world_until(w, is_asked_again, SECONDS(2)));
+		assert_int_not_equal(liar.lies, 0);
+		w->tap = NULL;
+		assert_true(world_until(w, world_is_up, SECONDS(2)));
+		assert_int_equal(lane_of(w), LANE_NATT);
+		assert_int_equal(w->attempts, 2);
+		assert_true(world_pings_pass(w, 5));
+		world_disconnect(w);
+		world_free(w);
+	}
+}
+
 /* Who says that he must not encapsulate is told what is wrong. */
 static void without_encapsulation_it_has_its_name(void **state)
 {
@@ -247,6 +308,7 @@ int main(void)
 		cmocka_unit_test(news_of_an_sa_bring_the_next_one_and_no_ping_is_lost),
 		cmocka_unit_test(a_way_that_drops_protocol_50_is_known_within_5_s_and_left),
 		cmocka_unit_test(protocol_50_that_is_dropped_later_is_left_later),
+		cmocka_unit_test(ends_that_do_not_agree_about_nat_meet_in_udp),
 		cmocka_unit_test(without_encapsulation_it_has_its_name),
 		cmocka_unit_test(a_kernel_that_does_not_answer_is_not_waited_for),
 		cmocka_unit_test(a_kernel_that_refuses_an_sa_is_left),
