@@ -291,7 +291,8 @@ void conn_opened(struct conn *c, uint32_t id, const struct conn_sockets *sockets
 	c->stack_conf.handover = sockets->handover;
 	c->stack_conf.ike.raw_esp |= sockets->raw_esp;
 	/* From 4500 on we speak as if behind a NAT: there any source port is expected of us. */
-	if (c->learned.encapsulate || sockets->first_lane == LANE_NATT)
+	if (c->learned.encapsulate || sockets->first_lane == LANE_NATT ||
+		(sockets->udp_first && c->stack_conf.ike.encap == IKE_ENCAP_AUTO))
 		c->stack_conf.ike.encap = IKE_ENCAP_FORCE;
 	c->other_port |= sockets->shared && !c->learned.port_1701;
 	if (sockets->l2tp_port)

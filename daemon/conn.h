@@ -93,6 +93,7 @@ struct conn_sockets {
 	uint16_t path_mtu;    /* 0 = unknown */
 	bool handover;        /* the kernel may take the session */
 	bool raw_esp;         /* the plane can do protocol 50 */
+	bool udp_first;       /* but rather does UDP 4500, if the gateway lets it */
 	bool shared;          /* another connection of this host is to the same gateway */
 	uint16_t l2tp_port;   /* our UDP port inside ESP; 0: the usual one */
 	struct esp *esp;      /* the data plane, there until CLOSE_SOCKETS; NULL: the user plane */

@@ -118,7 +118,7 @@ static bool try_encapsulated(struct conn *c, const struct reason *why)
 	struct stack_status st;
 
 	if ((why->id != REASON_ESP_NO_RETURN && !refused) || c->learned.encapsulate || !c->stack ||
-		c->conf->stack.ike.encap != IKE_ENCAP_AUTO || !c->stack_conf.ike.raw_esp)
+		c->stack_conf.ike.encap != IKE_ENCAP_AUTO || !c->stack_conf.ike.raw_esp)
 		return false;
 	stack_get_status(c->stack, &st);
 	c->learned.encapsulate = refused || st.lane == LANE_RAW;

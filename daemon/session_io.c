@@ -268,6 +268,7 @@ static bool open_all(struct session *s, bool kernel, const struct conn_event *ev
 	ports_explain(s);
 	to->path_mtu = (uint16_t)udp_path_mtu(s->outer[LANE_NATT].udp);
 	to->raw_esp = kernel || open_raw(s, ev, to);
+	to->udp_first = !kernel; /* raw sockets have no segmentation offload */
 	if (kernel) {
 		to->esp = s->kernel.esp;
 		to->handover = plane_wants_session(s);
@@ -299,9 +300,9 @@ int io_open_sockets(
 void io_close_sockets(struct session *s)
 {
 	ports_forget(s);
+	plane_close(s); /* first: what it still opened would find its port closed, and be quoted in clear */
 	for (int lane = 0; lane < LANES; lane++)
 		close_lane(s, (enum lane)lane);
-	plane_close(s);
 }
 
 int io_watch_tun(struct session *s)

@@ -47,6 +47,7 @@ struct gateway_conf {
 	/* IKE and ESP */
 	struct ike_proposals accept; /* suites it takes, PFS group it insists on */
 	bool own_order;  /* its first suite that was offered, not the client's first it takes */
+	bool no_natt;    /* speaks no NAT traversal */
 	bool natt_draft; /* speaks draft 02 of NAT traversal, not RFC 3947 */
 	uint32_t vids;   /* more vendor IDs: bits 1 << enum ike_vid */
 	bool late_vids; /* Cisco IOS: those come in message 4, in message 2 that of NAT traversal */

@@ -159,7 +159,7 @@ static enum ike_vid natt_vid(const struct gateway_conf *conf)
 
 static bool offers_natt(const struct gateway_conf *conf, const struct ike_payloads *payloads)
 {
-	for (size_t i = 0; i < payloads->n; i++)
+	for (size_t i = 0; i < payloads->n && !conf->no_natt; i++)
 		if (payloads->at[i].type == IKE_VID &&
 			ike_vid_of(payloads->at[i].body) == natt_vid(conf))
 			return true;

@@ -300,6 +300,25 @@ static void a_kernel_that_refuses_an_sa_is_left(void **state)
 	}
 }
 
+/* The user plane, whose raw sockets are slow. */
+static void udp_comes_first_where_the_gateway_can(void **state)
+{
+	(void)state;
+	for (int no_natt = 0; no_natt < 2; no_natt++) {
+		struct world_conf conf;
+
+		world_defaults(&conf, 9);
+		conf.udp_first = true;
+		conf.gateway.no_natt = no_natt;
+		struct world *w = start(&planes[1], &conf);
+		assert_true(world_until(w, world_is_up, SECONDS(2)));
+		assert_int_equal(lane_of(w), no_natt ? LANE_RAW : LANE_NATT);
+		assert_true(world_pings_pass(w, 5));
+		world_disconnect(w);
+		world_free(w);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -312,6 +331,7 @@ int main(void)
 		cmocka_unit_test(without_encapsulation_it_has_its_name),
 		cmocka_unit_test(a_kernel_that_does_not_answer_is_not_waited_for),
 		cmocka_unit_test(a_kernel_that_refuses_an_sa_is_left),
+		cmocka_unit_test(udp_comes_first_where_the_gateway_can),
 	};
 
 	sim_host_open(&host);

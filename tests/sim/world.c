@@ -224,6 +224,7 @@ static void answer_sockets(struct world *w, uint32_t id, bool yes, struct io *ou
 		sockets.esp = kernel_open(w->kernel, &w->client_env);
 	sockets.handover = w->conf.kernel_session && sockets.esp;
 	sockets.raw_esp = w->conf.raw_esp;
+	sockets.udp_first = w->conf.udp_first;
 	sockets.shared = w->conf.shared_gateway;
 	conn_opened(w->conn, id, yes ? &sockets : NULL, &no, world_now(w), out);
 }

@@ -75,6 +75,7 @@ struct world_conf {
 	bool raw_esp;        /* the client can do protocol 50 */
 	bool shared_gateway; /* another connection of the client's is to the same one */
 	bool drops_raw;      /* and the way cannot */
+	bool udp_first;      /* and rather does UDP 4500 */
 	bool kernel_esp;     /* the client has a mixed plane: its host seals and opens */
 	bool kernel_session; /* and takes the session */
 	bool never_up;       /* up would be wrong: the gateway cannot prove itself */
