@@ -224,7 +224,8 @@ bool plane_has(const struct planes *p, const struct plane_need *need, char why[s
 	const char *because = "";
 	enum ability_answer answer = abilities_get(p->known, plane_need_text(need, name), &because);
 
-	snprintf(why, PLANE_WHY, "%s", answer == ABILITY_UNKNOWN ? "it was not tried" : because);
+	snprintf(why, PLANE_WHY, "%s",
+		answer == ABILITY_UNKNOWN ? "the kernel has not answered yet" : because);
 	return answer == ABILITY_YES;
 }
 

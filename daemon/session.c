@@ -328,7 +328,8 @@ struct session *session_new(const struct host *host, const char *name)
 	s->history = history_new(host->control);
 	s->timer = loop_timer_new(host->loop, on_timer, s);
 	s->names_timer = loop_timer_new(host->loop, on_names, s);
-	if (!s->history || !s->timer || !s->names_timer) {
+	s->ask_timer = loop_timer_new(host->loop, plane_waited, s);
+	if (!s->history || !s->timer || !s->names_timer || !s->ask_timer) {
 		session_free(s);
 		return NULL;
 	}
@@ -352,6 +353,7 @@ void session_free(struct session *s)
 	conf_free(s->next);
 	loop_timer_free(s->timer);
 	loop_timer_free(s->names_timer);
+	loop_timer_free(s->ask_timer);
 	history_free(s->history);
 	free(s);
 }

@@ -300,7 +300,8 @@ int io_open_sockets(
 void io_close_sockets(struct session *s)
 {
 	ports_forget(s);
-	plane_close(s); /* first: what it still opened would find its port closed, and be quoted in clear */
+	plane_close(
+		s); /* first: a packet opened later would find no port, and be quoted in clear */
 	for (int lane = 0; lane < LANES; lane++)
 		close_lane(s, (enum lane)lane);
 }

@@ -8,26 +8,53 @@
 
 /* The kernel's ESP as the data plane of a connection. */
 
-static void on_asked(void *ctx)
+/* ms that an attempt waits for the kernel to answer: auto can do without, and nobody longer than conn,
+ * which would not know why. */
+enum { AUTO_PATIENCE = 10000, PLANE_PATIENCE = 25000 };
+
+/* The attempt may be over, or have gone on without. */
+static void go_on(struct session *s)
 {
-	struct session *s = ctx;
 	struct io out = {0};
 
-	plane_ask_free(s->ask);
-	s->ask = NULL;
-	if (conn_get_state(s->conn) == CONN_OPENING) /* else the attempt is over */
+	loop_timer_set(s->ask_timer, MSEC_NEVER);
+	if (conn_get_state(s->conn) == CONN_OPENING)
 		session_open(s, &s->asked, &out);
 	session_settle(s, &out);
 }
 
-bool plane_asks(struct session *s, const struct conn_event *ev)
+/* Other settings than those that were asked for leave something to ask. */
+static void on_asked(void *ctx)
 {
+	struct session *s = ctx;
+
 	plane_ask_free(s->ask);
 	s->ask = NULL;
+	if (conn_get_state(s->conn) != CONN_OPENING || !plane_asks(s, &s->asked))
+		go_on(s);
+}
+
+/* What the child finds out in the end counts for the next attempt. */
+void plane_waited(void *session)
+{
+	go_on(session);
+}
+
+bool plane_asks(struct session *s, const struct conn_event *ev)
+{
+	struct conn_event asked = *ev;
+	bool can_do_without = s->conf->data_plane == CONF_PLANE_AUTO;
+
+	loop_timer_set(s->ask_timer, MSEC_NEVER);
 	if (s->conf->data_plane == CONF_PLANE_USER || ev->no_kernel)
 		return false;
-	s->asked = *ev;
-	s->ask = planes_ask(s->host->planes, &s->conf->proposals, false, on_asked, s);
+	s->asked = asked; /* *ev may be it */
+	if (!s->ask)
+		s->ask = planes_ask(s->host->planes, &s->conf->proposals, false, on_asked, s);
+	if (s->ask)
+		loop_timer_set(
+			s->ask_timer, loop_now(s->host->loop) +
+					      (can_do_without ? AUTO_PATIENCE : PLANE_PATIENCE));
 	return s->ask;
 }
 

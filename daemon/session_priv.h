@@ -66,6 +66,7 @@ struct session {
 	char ports_note[PORTS_NOTE];
 	struct plane_ask *ask;   /* what waits to know what the kernel can do, or NULL: */
 	struct conn_event asked; /* this question of conn's */
+	struct loop_timer *ask_timer;
 	struct in_kernel kernel;
 	char plane_note[PLANE_WHY]; /* why it is not the kernel's, "" if it is or nobody asked */
 	struct kppp *ppp;           /* the interface, where the kernel has the session */
@@ -106,6 +107,8 @@ void ports_forget(struct session *s);
 /* session_plane.c: is there something to find out about this kernel first? Then session_open() comes
  * later by itself. */
 bool plane_asks(struct session *s, const struct conn_event *ev);
+/* The time is over in which the kernel should have answered; a loop_fn. */
+void plane_waited(void *session);
 /* May this attempt use the kernel's ESP? Not: the note says why. */
 bool plane_wants_kernel(struct session *s, bool failed_before);
 /* May the kernel take the session? */
