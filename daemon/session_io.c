@@ -300,8 +300,8 @@ int io_open_sockets(
 void io_close_sockets(struct session *s)
 {
 	ports_forget(s);
-	plane_close(
-		s); /* first: a packet opened later would find no port, and be quoted in clear */
+	/* First: a packet that is opened after the sockets are gone would be quoted in clear. */
+	plane_close(s);
 	for (int lane = 0; lane < LANES; lane++)
 		close_lane(s, (enum lane)lane);
 }

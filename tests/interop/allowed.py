@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """Holds every packet of a capture against the list of what a VPN client may show its provider.
 
-    allowed.py FILE.pcap --server ADDRESS [--server ...] [--dns ADDRESS ...] [--dhcp] [--from MAC]
+    allowed.py FILE.pcap --server ADDRESS [--server ...] [--dns ADDRESS ...] [--dhcp] [--from MAC] [--moved PORT]
     allowed.py --self-test
 
 Allowed are, with a server at one end: ISAKMP on UDP 500; ISAKMP, ESP and keepalives on UDP 4500;
 protocol 50; ICMP errors that quote one of these. With anybody: ARP, router and neighbour
-discovery, MLD. With an address of --dns: UDP and TCP port 53. With --dhcp: UDP 68 to 67. Anything else is
-a violation, and so are a capture without packets and one that was cut short. --from: only what the station
-with this link address sent is judged, where others on the same cable are no friends.
+discovery, MLD. With an address of --dns: UDP and TCP port 53. With --dhcp: UDP 68 to 67. With a port --moved: what UDP 4500
+may have, because a NAT gave the server that port. Anything else is a violation, and so are a capture
+without packets and one that was cut short. --from: only what the station with this link address sent is
+judged, where others on the same cable are no friends.
 """
 import argparse
 import collections
@@ -81,8 +82,9 @@ class Packet:
 
 
 class Judge:
-    def __init__(self, servers, dns=(), dhcp=False, station=None):
+    def __init__(self, servers, dns=(), dhcp=False, station=None, moved=()):
         self.dhcp, self.station = dhcp, station
+        self.natt = {4500, *moved}
         self.servers = {str(ipaddress.ip_address(a)) for a in servers}
         self.dns = {str(ipaddress.ip_address(a)) for a in dns}
         self.fragments = set()  # first fragments that were allowed
@@ -138,7 +140,7 @@ class Judge:
         )
 
     def udp(self, packet, port):
-        if port not in (500, 4500):
+        if port != 500 and port not in self.natt:
             raise Violation(str(packet))
         if packet.quoted:
             return "quoted"
@@ -299,6 +301,11 @@ def self_test():
     asked = ethernet(ip4("0.0.0.0", "255.255.255.255", UDP, udp(68, 67, bytes(240))))
     expect("dhcp unasked", pcap([asked]), 1)
     expect("dhcp", pcap([asked]), 0, dhcp=True)
+    there = ethernet(ip4(SERVER, US, UDP, udp(4600, 4500, SEALED)))
+    clear = ethernet(ip4(SERVER, US, UDP, udp(4600, 4500, bytes(4) + L2TP)))
+    expect("a server that moved unasked", pcap([there]), 1)
+    expect("a server that moved", pcap([there]), 0, moved=[4600])
+    expect("clear l2tp of a server that moved", pcap([clear]), 1, moved=[4600])
     expect("another station", pcap([BAD["ping"]]), 0, station=b"\x02" + bytes(5))
     expect("this station", pcap([BAD["ping"]]), 1, station=bytes(6))
     expect("cut short", whole[:-1], 1)
@@ -317,12 +324,13 @@ def main():
     parser.add_argument("--dns", action="append", default=[])
     parser.add_argument("--dhcp", action="store_true")
     parser.add_argument("--from", dest="station", type=lambda mac: bytes.fromhex(mac.replace(":", "")))
+    parser.add_argument("--moved", action="append", default=[], type=int)
     parser.add_argument("--self-test", action="store_true")
     args = parser.parse_args()
     if args.self_test:
         self_test()
     with open(args.file, "rb") as file:
-        kinds, violations = inspect(file.read(), Judge(args.server, args.dns, args.dhcp, args.station))
+        kinds, violations = inspect(file.read(), Judge(args.server, args.dns, args.dhcp, args.station, args.moved))
     for line in violations[:20]:
         print(line)
     detail = ", ".join(f"{kind} {count}" for kind, count in sorted(kinds.items()))

@@ -12,6 +12,7 @@
 #   hosts_drop WHAT     from now on the router drops: udp500, all, and of ESP esp-out and esp-in in UDP,
 #                       esp50-out and esp50-in as it is
 #   hosts_pass          and drops nothing any more
+#   hosts_moves PORT    the router gives that port to the server's UDP 4500, unless the client speaks first
 #   hosts_nat_reboots   the router has forgotten all flows and gives them other ports
 
 hosts_new() {
@@ -132,5 +133,11 @@ hosts_pass() {
 hosts_nat_reboots() {
 	lab_in router iptables-legacy -t nat -F POSTROUTING
 	hosts_hide router --to-ports 20000-29999
+	lab_in router conntrack --flush 2>/dev/null
+}
+
+hosts_moves() {
+	lab_in router iptables-legacy -t nat -A POSTROUTING -o in0 -p udp --sport 4500 -j SNAT \
+		--to-source "198.51.100.1:$1"
 	lab_in router conntrack --flush 2>/dev/null
 }

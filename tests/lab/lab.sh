@@ -36,14 +36,14 @@ choose() {
 
 # judge PLAY STATUS WHY: that it ended well is not enough, the uplink must have been clean.
 judge() {
-	local kept=$window/$1 outcome=FAILED why=${3:-}
+	local kept=$window/$1 outcome=FAILED why=${3:-} moved=
 	unset "waiting[$1]"
 	if (($2 == 77)); then
 		outcome=SKIPPED why=$(sed -n 's/^skip: //p' "$kept/said")
 	elif (($2)); then
 		why=${why:-$(sed -n 's/^FAILED: //p' "$kept/said" | tail -n 1)}
-	elif why=$(python3 "$here/../interop/allowed.py" "$kept/uplink.pcap" \
-		--server 198.51.100.1 --server 2001:db8:2::1); then
+	elif moved=$(<"$kept/moved") && why=$(python3 "$here/../interop/allowed.py" "$kept/uplink.pcap" \
+		--server 198.51.100.1 --server 2001:db8:2::1 ${moved:+--moved "$moved"}); then
 		outcome=OK
 	fi
 	case $outcome in

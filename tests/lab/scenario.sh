@@ -43,7 +43,7 @@ play_ended() {
 	trio_end server
 	trio_end client
 	if (($1 == 0)); then
-		cp "$LAB_DIR/uplink.pcap" "$play_keep/"
+		cp "$LAB_DIR/uplink.pcap" "$LAB_DIR/moved" "$play_keep/"
 	elif (($1 != 77)) && cd "$LAB_DIR"; then
 		for space in server client; do
 			ip -n "$(lab_ns "$space")" xfrm state >"xfrm-state-$space" || true
@@ -64,6 +64,7 @@ read -ra host_words <<<"$hosts"
 vpnd_lab "$play"
 trap 'play_ended $?' EXIT
 mkfifo "$LAB_DIR/nothing"
+: >"$LAB_DIR/moved" # the port that the server has got besides
 exec {nothing}<>"$LAB_DIR/nothing"
 hosts_new "${host_words[@]}"
 trio_new server

@@ -193,3 +193,18 @@ verb_passes() {
 verb_nat-reboots() {
 	hosts_nat_reboots
 }
+
+# server-moves PORT: the server's ESP comes from there, and the client's kernel follows.
+verb_server-moves() {
+	echo "$1" >"$LAB_DIR/moved"
+	lab_in router iptables-legacy -A FORWARD -i in0 -j DROP
+	hosts_moves "$1"
+	lab_wait 30 "the client follows to port $1" is_followed "$1"
+	lab_in router iptables-legacy -F FORWARD
+}
+
+# The server has something to say, until somebody sends to that port.
+is_followed() {
+	lab_in server ping -q -c 1 -W 1 192.168.42.10 >/dev/null
+	ip -n "$(lab_ns client)" xfrm state | grep -q "encap .* dport $1 "
+}
