@@ -286,6 +286,8 @@ int io_open_sockets(
 	if (plane_wants_kernel(s, ev->no_kernel)) {
 		if (open_all(s, true, ev, to, why))
 			return 0;
+		if (why->id == REASON_NET_UNREACHABLE) /* no plane can help */
+			return -1;
 		snprintf(
 			s->plane_note, sizeof(s->plane_note), "%.*s", PLANE_WHY - 1, why->evidence);
 		log_warn(&s->log, "esp", "not by the kernel: %s", s->plane_note);

@@ -46,7 +46,7 @@ bool plane_asks(struct session *s, const struct conn_event *ev)
 	bool can_do_without = s->conf->data_plane == CONF_PLANE_AUTO;
 
 	loop_timer_set(s->ask_timer, MSEC_NEVER);
-	if (s->conf->data_plane == CONF_PLANE_USER || ev->no_kernel)
+	if (s->conf->data_plane == CONF_PLANE_USER || (ev->no_kernel && can_do_without))
 		return false;
 	s->asked = asked; /* *ev may be it */
 	if (!s->ask)
@@ -65,7 +65,8 @@ bool plane_wants_kernel(struct session *s, bool failed_before)
 	*s->plane_note = 0;
 	if (c->data_plane == CONF_PLANE_USER)
 		return false;
-	if (failed_before) {
+	/* Where it is the kernel or nothing, every attempt may try. */
+	if (failed_before && c->data_plane == CONF_PLANE_AUTO) {
 		snprintf(s->plane_note, sizeof(s->plane_note),
 			"the kernel refused an SA like one it had taken");
 		return false;

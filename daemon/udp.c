@@ -145,7 +145,7 @@ int udp_follow(struct udp *u, uint16_t port)
 
 /* A second socket on our port, connected to the server but to none of its ports: the kernel prefers the
  * one that names the port. ESP is taken before the filter, and what is none gets no further. */
-static int listen_beside(struct udp *u)
+static int listen_beside(struct udp *u, uint32_t mark)
 {
 	struct sock_filter nothing = BPF_STMT(BPF_RET | BPF_K, 0);
 	struct sock_fprog filter = {.len = 1, .filter = &nothing};
@@ -159,6 +159,8 @@ static int listen_beside(struct udp *u)
 	int result = set(u->ear, SOL_SOCKET, SO_REUSEADDR, 1);
 	if (result == 0)
 		result = set(u->ear, IPPROTO_UDP, UDP_ENCAP, ENCAP_ESP);
+	if (result == 0) /* a tunnel that is down shuts every other way to the server */
+		result = set(u->ear, SOL_SOCKET, SO_MARK, (int)mark); /* check: udp-ear-mark */
 	socklen_t len = to_sockaddr(&local, &sa);
 	if (result == 0 && bind(u->ear, &sa.sa, len) < 0)
 		result = -errno;
@@ -169,13 +171,13 @@ static int listen_beside(struct udp *u)
 }
 
 /* While the second one is bound both must allow it. */
-static int open_ear(struct udp *u, bool shared)
+static int open_ear(struct udp *u, const struct udp_conf *conf)
 {
 	int result = set(u->fd, SOL_SOCKET, SO_REUSEADDR, 1);
 
 	if (result == 0)
-		result = listen_beside(u);
-	if (result == 0 && !shared)
+		result = listen_beside(u, conf->mark);
+	if (result == 0 && !(conf->reuse && conf->local_port))
 		result = set(u->fd, SOL_SOCKET, SO_REUSEADDR, 0);
 	return result;
 }
@@ -207,7 +209,7 @@ int udp_open(const struct udp_conf *conf, struct udp **udp)
 		result = conf->lane == LANE_L2TP ? xfrm_protect(u->fd, family, conf->reqid)
 						 : udp_connect(u);
 	if (result == 0 && conf->lane == LANE_NATT && conf->kernel_esp)
-		result = open_ear(u, conf->reuse && conf->local_port);
+		result = open_ear(u, conf);
 	if (result < 0)
 		udp_close(u);
 	else

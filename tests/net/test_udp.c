@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/pkt.h"
-#include "daemon/udp.h"
+#include "daemon/udp_priv.h"
 #include "tests/net/netns.h"
 
 enum { PORT_A = 40000, PORT_B = 40001 };
@@ -453,6 +453,23 @@ static void the_kernels_esp_hears_the_server_from_any_port(void **state)
 		}
 }
 
+static void the_second_socket_has_the_mark_too(void **state)
+{
+	struct udp_conf conf = {.remote = local_host(false, PORT_B),
+		.lane = LANE_NATT,
+		.mark = 0x7670000,
+		.kernel_esp = true};
+	uint32_t mark = 0;
+	socklen_t len = sizeof(mark);
+	struct udp *a;
+
+	(void)state;
+	assert_int_equal(udp_open(&conf, &a), 0);
+	assert_int_equal(getsockopt(a->ear, SOL_SOCKET, SO_MARK, &mark, &len), 0);
+	assert_int_equal(mark, 0x7670000);
+	udp_close(a);
+}
+
 static void the_kernel_hears_nothing_but_esp_and_nobody_but_the_server(void **state)
 {
 	struct env *env = *state;
@@ -536,6 +553,7 @@ int main(void)
 		TEST(a_shared_port_belongs_to_each_by_its_server),
 		TEST(with_the_kernels_esp_only_ike_is_left),
 		TEST(the_kernels_esp_hears_the_server_from_any_port),
+		TEST(the_second_socket_has_the_mark_too),
 		TEST(the_kernel_hears_nothing_but_esp_and_nobody_but_the_server),
 		TEST(raw_esp_comes_without_its_ip_header),
 	};
