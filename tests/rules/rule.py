@@ -4,6 +4,7 @@ A rule is a function check(source) that yields (line number, what is wrong) for 
 lists of samples: BAD ones it must find something in, and GOOD ones it must find nothing in.
     rule.py is run as `layers.py ROOT` or `layers.py --self-test`.
 """
+import os
 import pathlib
 import sys
 from typing import NamedTuple
@@ -20,10 +21,12 @@ class Source(NamedTuple):
 def sources(root, *suffixes):
     """Every text file of the tree whose name ends so."""
     root = pathlib.Path(root)
-    for path in sorted(root.rglob("*")):
-        name = path.relative_to(root)
-        if OUTSIDE.isdisjoint(name.parts) and path.is_file() and path.name.endswith(suffixes):
-            yield Source(name.as_posix(), path.read_text(encoding="utf-8"))
+    for folder, inside, names in os.walk(root):
+        inside[:] = sorted(set(inside) - OUTSIDE)
+        for name in sorted(names):
+            path = pathlib.Path(folder, name)
+            if name.endswith(suffixes):
+                yield Source(path.relative_to(root).as_posix(), path.read_text(encoding="utf-8"))
 
 
 def self_test(check, bad, good):
