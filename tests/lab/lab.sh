@@ -5,7 +5,7 @@
 #   lab.sh [--bin DIR] --all           on each of its planes
 #   lab.sh --list
 #   --jobs N: so many at a time in the one guest; they wait more than they work
-# UML_KERNEL and UML_MODULES: another kernel, see uml.sh.
+# UML_KERNEL and UML_MODULES: another kernel, see uml.sh; STOCK_KERNEL: QEMU with that one, see qemu.sh.
 #
 # Of one that fails everything is kept in build/lab/SCENARIO/PLANE.
 set -euo pipefail
@@ -15,6 +15,8 @@ window=$root/build/lab
 bin=${VPND_BIN:-$root/build/release/bin}
 jobs=4
 names=() plays=() planes=first guest=
+machine=(uml.sh -m 1G) patience=1
+[[ -z ${STOCK_KERNEL:-} ]] || machine=(qemu.sh -m 3G) patience=5 # with sanitizers, and slow
 declare -A waiting=()
 passed=0 failed=0 skipped=0
 
@@ -85,7 +87,8 @@ rm -rf "$window"
 mkdir -p "$window"
 export VPND_BIN
 VPND_BIN=$(realpath "$bin")
-exec {said}< <(exec "$here/uml.sh" -m 1G -t $((600 + 60 * ${#plays[@]})) "$window" \
+seconds=$((patience * (600 + 60 * ${#plays[@]})))
+exec {said}< <(exec "$here/${machine[0]}" "${machine[@]:1}" -t $seconds "$window" \
 	env "VPND_BIN=$VPND_BIN" "$here/guest.sh" "$jobs" "$window" "${plays[@]}")
 guest=$!
 while read -r -u "$said" word play status rest; do
