@@ -18,22 +18,9 @@ here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 . "$here/../lab/warm.sh"
 . "$here/../lab/hosts.sh"
 . "$here/../lab/trio.sh"
+. "$here/../lab/slow.sh"
 readonly rounds=$2 seconds=$3 measurement="${*:4}" who=(client today)
 readonly suite=(ike=aes256-sha1-modp2048! esp=aes256-sha1!)
-
-# To begin a process takes 10 ms in UML.
-lab_wait() {
-	local i
-	for ((i = 0; i < $1 * 5; i++)); do
-		"${@:3}" && return 0
-		pause 0.2
-	done
-	lab_fail "$2: not within $1 s"
-}
-
-pause() {
-	read -r -t "$1" -u "$nothing" || true
-}
 
 say() {
 	echo "$measurement" "$@"
@@ -319,6 +306,5 @@ measure_failure() {
 
 vpnd_lab peers
 trap 'status=$?; vpnd_explain $status; trio_end server; trio_end today; lab_end; exit $status' EXIT
-mkfifo "$LAB_DIR/nothing"
-exec {nothing}<>"$LAB_DIR/nothing"
+slow_begin
 "measure_$4" "${@:5}"

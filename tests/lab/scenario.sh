@@ -9,22 +9,8 @@ here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 . "$here/hosts.sh"
 . "$here/trio.sh"
 . "$here/verbs.sh"
+. "$here/slow.sh"
 readonly play=$1 play_plane=$2 play_keep=$3
-
-# To begin a process takes 10 ms here, to begin python3 250: what is waited for is asked for less often,
-# and between two times no process is begun.
-lab_wait() {
-	local i
-	for ((i = 0; i < $1 * 5; i++)); do
-		"${@:3}" && return 0
-		read -r -t 0.2 -u "$nothing" || true
-	done
-	lab_fail "$2: not within $1 s"
-}
-
-json() {
-	"$VPND_BIN/json_at" "$1"
-}
 
 # split TEXT INTO: what stands between the semicolons of TEXT, as an array.
 split() {
