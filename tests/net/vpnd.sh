@@ -187,8 +187,9 @@ vpnd_remember() {
 	vpnd_snapshot "$1" >"$(vpnd_home "$1")/before"
 }
 
+# Only IPv6 has such; of all families ip would list what has no address, like a sit0 that is built in.
 vpnd_is_settled() {
-	[[ -z $(ip -n "$(lab_ns "$1")" addr show tentative) ]]
+	[[ -z $(ip -6 -n "$(lab_ns "$1")" addr show tentative) ]]
 }
 
 # Entries of the journal that are not undone.
