@@ -12,7 +12,7 @@ mkdir -p "$1"
 dir=$(realpath "$1")
 source=$dir/source
 readonly here dir source archive=/usr/src/linux-source-6.1.tar.xz
-readonly objects=1700 # it consists of, about
+readonly objects=1100 # it consists of, about
 progress=
 
 unpack() {
