@@ -27,8 +27,11 @@ declare -A calls=([connect]="$host,sendmmsg" [rekey]="$host,write,getrandom" [re
 
 # ---- the phases: prepare, and act; neither minds when vpnd dies ---------------------------------
 
+# vpnctl has its answer a moment before vpnd has nothing more to do.
 prepare() {
-	[[ $1 == connect ]] || vpnctl client connect corp >/dev/null
+	[[ $1 != connect ]] || return 0
+	vpnctl client connect corp >/dev/null
+	sleep 0.3
 }
 
 act() {
@@ -85,8 +88,12 @@ trace_on() {
 	lab_wait 10 "strace is attached" is_traced
 }
 
+# vpnd may meet its call before anything is done to it: what it does after a connect goes on for a moment.
 is_traced() {
-	kill -0 "$tracer" 2>/dev/null || lab_fail "strace has ended"
+	if ! kill -0 "$tracer" 2>/dev/null; then
+		is_dead || lab_fail "strace has ended"
+		return 0
+	fi
 	grep -q "^TracerPid:.*$tracer\$" "/proc/${VPND_PID[client]}/status"
 }
 
@@ -150,12 +157,14 @@ outlived() {
 # crash PHASE CALL NUMBER: vpnd dies on entering that call, or, when there were fewer this time,
 # behind the last.
 crash() {
+	local rc=0
 	prepare "$1"
 	[[ $1 != re* ]] || flow_on
-	trace_on "$LAB_DIR/trace" --trace="$2" --inject="$2:signal=SIGKILL:when=$3"
+	trace_on "$LAB_DIR/trace" --trace="${calls[$1]}" --inject="$2:signal=SIGKILL:when=$3"
 	act "$1"
 	dies_now || outlived "$2" "$3"
-	wait "${VPND_PID[client]}" 2>/dev/null || true
+	wait "${VPND_PID[client]}" 2>/dev/null || rc=$?
+	((rc == 128 + 9)) || lab_fail "vpnd was not killed, it ended with $rc"
 	trace_off
 	check_shut "$1"
 	[[ $1 != re* ]] || flow_off
