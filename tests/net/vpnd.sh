@@ -242,7 +242,7 @@ vpnd_ping_off() {
 # vpnd_echo FROM TO ADDRESS OCTETS: TCP from the one space to ADDRESS in the other, and everything
 # comes back as it was.
 vpnd_echo() {
-	local said=$LAB_DIR/echo rc=0
+	local said=$LAB_DIR/echo.$1 rc=0
 	: >"$said" # not what the one before said
 	lab_in "$2" python3 "$vpnd_here/echo.py" listen "$3" >"$said" &
 	lab_wait 10 "echo.py listens" grep -q ready "$said"
