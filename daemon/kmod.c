@@ -67,7 +67,9 @@ static const char *line_verdict(const char *line, const char *module)
 	return word_is(word, n, "false") || word_is(word, n, "true") ? "switched off" : NULL;
 }
 
-static const char *file_verdict(const char *path, const char *module)
+/* The first that `judge` has to say of the module in a file of lines; NULL: nothing, or no file. */
+static const char *of_lines(const char *path, const char *module,
+	const char *(*judge)(const char *line, const char *module))
 {
 	const char *verdict = NULL;
 	char *line = NULL;
@@ -75,7 +77,7 @@ static const char *file_verdict(const char *path, const char *module)
 	FILE *f = fopen(path, "re");
 
 	while (f && !verdict && getline(&line, &room, f) >= 0)
-		verdict = line_verdict(line, module);
+		verdict = judge(line, module);
 	free(line);
 	if (f)
 		fclose(f);
@@ -110,7 +112,7 @@ static const char *dir_verdict(
 			is_hidden(kmod, dir, e->d_name))
 			continue;
 		snprintf(path, PATH_ROOM, "%s/%s", kmod->dirs[dir], e->d_name);
-		verdict = file_verdict(path, module);
+		verdict = of_lines(path, module, line_verdict);
 	}
 	if (d)
 		closedir(d);
@@ -119,33 +121,25 @@ static const char *dir_verdict(
 
 /* ---- the modules there are ---- */
 
-/* A line of modules.dep or modules.builtin: "kernel/net/l2tp/l2tp_ppp.ko.xz: ...". */
-static bool line_names(const char *line, const char *module)
+/* A line of modules.dep or modules.builtin: "kernel/net/l2tp/l2tp_ppp.ko.xz: ..."; is the module its name? */
+static const char *line_names(const char *line, const char *module)
 {
 	const char *end = strchrnul(line, ':'), *ko = strstr(line, ".ko"), *name = line;
 
 	if (!ko || ko > end)
-		return false;
+		return NULL;
 	for (const char *at = line; at < ko; at++)
 		if (*at == '/')
 			name = at + 1;
-	return same_name(name, (size_t)(ko - name), module);
+	return same_name(name, (size_t)(ko - name), module) ? name : NULL;
 }
 
 static bool list_has(const char *dir, const char *list, const char *module)
 {
-	char path[PATH_ROOM], *line = NULL;
-	size_t room = 0;
-	bool found = false;
+	char path[PATH_ROOM];
 
-	snprintf(path, sizeof(path), "%s/%s", dir, list);
-	FILE *f = fopen(path, "re");
-	while (f && !found && getline(&line, &room, f) >= 0)
-		found = line_names(line, module);
-	free(line);
-	if (f)
-		fclose(f);
-	return found;
+	int n = snprintf(path, sizeof(path), "%s/%s", dir, list);
+	return n < PATH_ROOM && of_lines(path, module, line_names);
 }
 
 static bool is_there(const struct kmod *kmod, const char *module)

@@ -42,13 +42,12 @@ void plane_waited(void *session)
 
 bool plane_asks(struct session *s, const struct conn_event *ev)
 {
-	struct conn_event asked = *ev;
 	bool can_do_without = s->conf->data_plane == CONF_PLANE_AUTO;
 
 	loop_timer_set(s->ask_timer, MSEC_NEVER);
 	if (s->conf->data_plane == CONF_PLANE_USER || (ev->no_kernel && can_do_without))
 		return false;
-	s->asked = asked; /* *ev may be it */
+	s->asked = *ev; /* which may be it */
 	if (!s->ask)
 		s->ask = planes_ask(s->host->planes, &s->conf->proposals, false, on_asked, s);
 	if (s->ask)

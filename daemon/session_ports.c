@@ -60,15 +60,10 @@ static void on_found(void *ctx, const void *answer)
 
 void ports_explain(struct session *s)
 {
-	bool any = false;
-
 	ports_forget(s);
-	for (int lane = 0; lane < LANES; lane++)
-		any |= s->outer[lane].taken;
-	if (!any)
-		return;
 	explain(s, NULL);
-	s->looking = aside_new(s->host->loop, sizeof(struct holders), look, on_found, s);
+	if (*s->ports_note)
+		s->looking = aside_new(s->host->loop, sizeof(struct holders), look, on_found, s);
 }
 
 void ports_forget(struct session *s)

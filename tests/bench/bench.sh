@@ -15,6 +15,7 @@ parts=("$@")
 . tests/net/gatewayd.sh
 . tests/net/iperf.sh
 . tests/interop/softether.sh
+. tests/bench/spread.sh
 
 readonly rounds=${ROUNDS:-5} seconds=${SECONDS_EACH:-4} idle_seconds=60
 readonly wg_near=10.98.0.1 wg_far=10.98.0.2
@@ -22,12 +23,6 @@ readonly wg_near=10.98.0.1 wg_far=10.98.0.2
 heading() {
 	printf '\n%s\n' "$1"
 	printf '    $ %s\n' "${@:2}"
-}
-
-# "min median max" of the numbers that come in, one a line.
-spread() {
-	sort -n | awk '{ v[NR] = $1 }
-		END { print v[1], (v[int((NR + 1) / 2)] + v[int(NR / 2 + 1)]) / 2, v[NR] }'
 }
 
 # ---- connect ----------------------------------------------------------------------------------

@@ -11,6 +11,7 @@
 # The spaces are "client", where vpnd is, and "today".
 set -euo pipefail
 here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
+. "$here/spread.sh"
 . "$here/../net/netns.sh"
 . "$here/../net/vpnd.sh" "$1"
 . "$here/../net/iperf.sh"
@@ -24,12 +25,6 @@ readonly suite=(ike=aes256-sha1-modp2048! esp=aes256-sha1!)
 
 say() {
 	echo "$measurement" "$@"
-}
-
-# "min median max" of the numbers that come in, one a line.
-spread() {
-	sort -n | awk '{ v[NR] = $1 }
-		END { print v[1], (v[int((NR + 1) / 2)] + v[int(NR / 2 + 1)]) / 2, v[NR] }'
 }
 
 # ---- hosts ------------------------------------------------------------------------------------

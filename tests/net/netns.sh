@@ -100,11 +100,16 @@ lab_in() {
 	ip netns exec "$LAB_NAME-$1" "${@:2}"
 }
 
+LAB_POLLS=20 # a second
+lab_nap() {
+	sleep 0.05
+}
+
 lab_wait() {
 	local i
-	for ((i = 0; i < $1 * 20; i++)); do
+	for ((i = 0; i < $1 * LAB_POLLS; i++)); do
 		"${@:3}" && return 0
-		sleep 0.05
+		lab_nap
 	done
 	lab_fail "$2: not within $1 s"
 }
