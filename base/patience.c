@@ -1,16 +1,19 @@
 #include "base/patience.h"
 
 static const struct {
-	msec first;    /* the first interval, unless the round trip asks for more */
-	msec cap;      /* the longest */
-	msec patience; /* until the verdict */
-	unsigned most; /* copies, the first included; 0 = no limit but the time */
+	msec first;           /* the first interval, */
+	unsigned round_trips; /* but not less than these */
+	unsigned grows;       /* each is so much longer than the one before, in percent, */
+	msec cap;             /* up to this */
+	msec patience;        /* until the verdict */
+	unsigned most;        /* copies, the first included; 0 = no limit but the time */
 } table[] = {
-	[PATIENCE_FIRST] = {500, 1500, SECONDS(12), 0},
-	[PATIENCE_EXCHANGE] = {500, 4000, SECONDS(40), 0},
-	[PATIENCE_OPTIONS] = {150, 4000, SECONDS(40), 0},
-	[PATIENCE_AUTH] = {SECONDS(120), SECONDS(120), SECONDS(120), 1},
-	[PATIENCE_CLOSE] = {500, 1500, SECONDS(3), 2},
+	[PATIENCE_FIRST] = {500, 2, 50, 1500, SECONDS(12), 0},
+	[PATIENCE_OVERTAKER] = {20, 0, 100, 1500, SECONDS(12), 0},
+	[PATIENCE_EXCHANGE] = {500, 2, 50, 4000, SECONDS(40), 0},
+	[PATIENCE_OPTIONS] = {150, 2, 50, 4000, SECONDS(40), 0},
+	[PATIENCE_AUTH] = {SECONDS(120), 0, 0, SECONDS(120), SECONDS(120), 1},
+	[PATIENCE_CLOSE] = {500, 2, 50, 1500, SECONDS(3), 2},
 };
 
 enum { JITTER_PERCENT = 10 };
@@ -34,11 +37,12 @@ void retry_start(struct retry *r, enum patience kind, msec rtt, const struct env
 	*r = (struct retry){
 		.kind = kind,
 		.copies = 1,
-		.interval = 2 * rtt > table[kind].first ? 2 * rtt : table[kind].first,
+		.interval = table[kind].round_trips * rtt,
 		.ends = now + table[kind].patience,
 	};
-	if (r->interval > table[kind].cap)
-		r->interval = table[kind].cap;
+	if (r->interval < table[kind].first)
+		r->interval = table[kind].first;
+	r->interval = msec_min(r->interval, table[kind].cap);
 	arm(r, env, now);
 }
 
@@ -49,7 +53,8 @@ enum retry_verdict retry_tick(struct retry *r, const struct env *env, msec now)
 	if (now < r->due)
 		return RETRY_WAIT;
 	r->copies++;
-	r->interval = msec_min(r->interval * 3 / 2, table[r->kind].cap);
+	r->interval = msec_min(
+		r->interval + r->interval * table[r->kind].grows / 100, table[r->kind].cap);
 	arm(r, env, now);
 	return RETRY_SEND;
 }

@@ -14,7 +14,9 @@
 
 #include "daemon/net_msg.h"
 
-enum { DUMP_TRIES = 5, MONITOR_BUFFER = 1 << 20 };
+/* Messages are not measured before they are read: the kernel fills a buffer of that size in a dump, and
+ * what is longer, of a link with a hundred functions, counts as lost. */
+enum { DUMP_TRIES = 5, MONITOR_BUFFER = 1 << 20, MESSAGE_BUFFER = 8192 };
 
 struct net {
 	struct nl_sock *requests;
@@ -50,7 +52,9 @@ static int requests_open(struct net *net)
 	net->requests = nl_socket_alloc();
 	if (!net->requests)
 		return -NLE_NOMEM;
-	err = nl_connect(net->requests, NETLINK_ROUTE);
+	err = nl_socket_set_msg_buf_size(net->requests, MESSAGE_BUFFER);
+	if (err >= 0)
+		err = nl_connect(net->requests, NETLINK_ROUTE);
 	if (err < 0) {
 		nl_socket_free(net->requests);
 		net->requests = NULL;
@@ -322,7 +326,9 @@ static int monitor_open(struct net *net)
 		RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_LINK};
 	int err;
 
-	err = nl_connect(net->monitor, NETLINK_ROUTE);
+	err = nl_socket_set_msg_buf_size(net->monitor, MESSAGE_BUFFER);
+	if (err >= 0)
+		err = nl_connect(net->monitor, NETLINK_ROUTE);
 	for (size_t i = 0; err >= 0 && i < sizeof(groups) / sizeof(*groups); i++)
 		err = nl_socket_add_memberships(net->monitor, groups[i], 0);
 	if (err >= 0)

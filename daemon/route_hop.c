@@ -80,6 +80,7 @@ static int add_hop(const struct route *r, const struct ip *hop, struct items *wa
 
 int route_follow_hops(struct route *r)
 {
+	const struct ip *before = NULL;
 	struct items want = {0};
 	int err = 0;
 
@@ -87,8 +88,9 @@ int route_follow_hops(struct route *r)
 		const struct ip *server = &r->flows.v[i].rule.to.ip;
 		struct way way;
 
-		if (server->family != FAMILY_IPV4)
+		if (server->family != FAMILY_IPV4 || (before && ip_equal(before, server)))
 			continue;
+		before = server;
 		err = route_way(r, server, &way);
 		if (!err && way.len >= 0)
 			err = add_hop(r, &way.hop, &want);

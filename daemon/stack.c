@@ -12,6 +12,7 @@ enum {
 	PPP_FAREWELL = 1000,   /* ms of it for PPP's own */
 	HANDOVER_PATIENCE = 5000,
 	RAW_PATIENCE = 4500,  /* ms for the first answer through protocol 50 */
+	MESSAGE_3_LOST = 250, /* ms without an answer: quick mode's last may not have come */
 	PAIR_DOUBTED = 10000, /* ms of asking through ESP without an answer; doubling */
 	PATH_MTU_DEFAULT = 1500,
 	MTU_MOST = 1400, /* Windows' MRU; servers and paths are used to it */
@@ -554,7 +555,8 @@ static void doubt_pair(struct stack *s, msec now, struct io *out)
 	msec heard = heard_at(s);
 
 	if (!heard) {
-		ike_sa_unanswered(s->ike, now, &io);
+		if (now - s->used_at >= MESSAGE_3_LOST)
+			ike_sa_unanswered(s->ike, now, &io);
 	} else if (heard >= s->asked_at) {
 		s->asked_at = now;
 		s->doubt_at = now + PAIR_DOUBTED;

@@ -75,7 +75,7 @@ int say_sccrq(struct l2tp *t)
 		env_random(t->env, t->challenge, sizeof(t->challenge));
 		l2tp_msg_put(&m, AVP_CHALLENGE, slice(t->challenge, sizeof(t->challenge)));
 	}
-	return say(t, &m, 0, PATIENCE_FIRST);
+	return say(t, &m, 0, PATIENCE_OVERTAKER);
 }
 
 int say_scccn(struct l2tp *t, const uint8_t *response)

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Whose time it was: own_time.py CAPTURE SERVER BEGAN ENDED, the times in seconds since 1970.
 
-Prints "MS OWN WAITING TRIPS": all of it, what of it the client took, and what it waited for the server and
-the way, in milliseconds. The ball is with whoever has not sent the last packet; each time that it comes back
-to the client is a round trip. Only IKE and ESP with the server count.
+Prints "MS OWN WAITING TRIPS": all of it until the last packet from the server, what of it the client took, and
+what it waited for the server and the way, in milliseconds. The client's is what passes between a packet of the
+server's and the client's next, if nothing more comes in between; each time that the server has spoken after the
+client is a round trip. Only IKE and ESP with the server count.
 """
 import struct
 import sys
@@ -33,14 +34,15 @@ def main():
         seen = [(when, back) for when, back in packets(capture.read(), server) if began <= when <= ended]
     if not seen:
         sys.exit(f"{path}: no packet between these times")
-    waiting, trips, last, ours = 0.0, 0, began, True
-    for when, back in seen:
-        if not ours:
-            waiting += when - last
-        trips += back and not ours
-        last, ours = when, back
+    ended = max(when for when, back in seen if back)
+    own, trips, last, server_spoke = 0.0, 0, began, True
+    for when, back in (packet for packet in seen if packet[0] <= ended):
+        if server_spoke and not back:
+            own += when - last
+        trips += back and not server_spoke
+        last, server_spoke = when, back
     total = 1000 * (ended - began)
-    print(f"{total:.1f} {total - 1000 * waiting:.1f} {1000 * waiting:.1f} {trips}")
+    print(f"{total:.1f} {1000 * own:.1f} {total - 1000 * own:.1f} {trips}")
 
 
 main()

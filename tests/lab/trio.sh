@@ -6,7 +6,8 @@
 #   trio_new SPACE, trio_in SPACE COMMAND..., trio_end SPACE
 #   trio_serve SPACE ["KEY=VALUE"...]   the files of a server: psk, password, or a key of ipsec.conf
 #   trio_dial SPACE ADDRESS ["KEY=VALUE"...]   the files of a client of that server, the same keys
-#   trio_up SPACE, trio_down SPACE      what a user of those types to connect and to disconnect
+#   trio_down SPACE                     what a user of those types to disconnect; TRIO_UP is how he connects,
+#                                       what was said is in log/up
 #   trio_start SPACE ipsec|l2tp|relay   returns when it listens. xl2tpd knows no IPv6: what comes to
 #                                       2001:db8:2::1 is handed to it by a relay
 #   trio_stop SPACE ipsec|l2tp          as an administrator does: with goodbyes
@@ -85,10 +86,9 @@ trio_dial() {
 }
 
 # It says that it is established, or not; its status is 0 either way.
-trio_up() {
-	trio_in "$1" ipsec up l2tp | tee "$LAB_DIR/trio-$1/run/log/up" | grep -q "established successfully" &&
-		echo "c l2tp" >"$LAB_DIR/trio-$1/run/xl2tpd/control"
-}
+# shellcheck disable=SC2016,SC2034 # expanded by the user's shell, by whoever sources us
+readonly TRIO_UP='ipsec up l2tp >/run/log/up; [[ $(</run/log/up) == *"established successfully"* ]] &&
+	echo "c l2tp" >/run/xl2tpd/control'
 
 trio_down() {
 	echo "d l2tp" >"$LAB_DIR/trio-$1/run/xl2tpd/control"
