@@ -2,6 +2,7 @@
 #define NO_COMPAT_IMB_API_053 /* its short names (SHA1, CBC, ...) are other people's too */
 #include "base/crypto_mb.h"
 
+#include <dlfcn.h>
 #include <intel-ipsec-mb.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,24 +46,48 @@ enum { LEAST_3DES = 8 };
 
 /* ---- the library and its keys ---- */
 
+/* What the library is called by; the rest of it the manager knows. */
+struct entrance {
+	__typeof__(alloc_mb_mgr) *alloc;
+	__typeof__(init_mb_mgr_auto) *init;
+	__typeof__(imb_get_errno) *error;
+};
+
+/* Loaded when a first SA wants it: where the kernel does the ciphers nobody needs it. */
+static bool load(struct crypto *c, struct entrance *e)
+{
+	c->mb_library = dlopen("libIPSec_MB.so.1", RTLD_NOW | RTLD_LOCAL);
+	if (!c->mb_library)
+		return false;
+	e->alloc = dlsym(c->mb_library, "alloc_mb_mgr");
+	e->init = dlsym(c->mb_library, "init_mb_mgr_auto");
+	e->error = dlsym(c->mb_library, "imb_get_errno");
+	c->mb_free = dlsym(c->mb_library, "free_mb_mgr");
+	return e->alloc && e->init && e->error && c->mb_free;
+}
+
 static IMB_MGR *manager(struct crypto *c)
 {
 	IMB_ARCH arch = IMB_ARCH_NONE;
+	struct entrance e = {0};
 
 	if (c->mb || c->mb_off)
 		return c->mb_off ? NULL : c->mb;
-	c->mb = alloc_mb_mgr(0);
+	if (load(c, &e))
+		c->mb = e.alloc(0);
 	if (c->mb)
-		init_mb_mgr_auto(c->mb, &arch);
+		e.init(c->mb, &arch);
 	/* Without AES-NI it emulates, and OpenSSL does that better. */
-	c->mb_off = arch < IMB_ARCH_SSE || imb_get_errno(c->mb) != 0;
+	c->mb_off = arch < IMB_ARCH_SSE || e.error(c->mb) != 0;
 	return c->mb_off ? NULL : c->mb;
 }
 
 void mb_close(struct crypto *c)
 {
 	if (c->mb)
-		free_mb_mgr(c->mb);
+		c->mb_free(c->mb);
+	if (c->mb_library)
+		dlclose(c->mb_library);
 }
 
 /* Only AVX-512 has lanes for DES; elsewhere the library's DES is 60 times slower than OpenSSL. */

@@ -1,7 +1,7 @@
 /* The multi-buffer crypto library (intel-ipsec-mb) behind crypto_esp.c, and nobody else.
  *
  * It works on many packets at a time in the lanes of vector registers: 5 to 8 times OpenSSL's speed
- * for AES-CBC with HMAC. Without the library at build time, or on a CPU that it does not like,
+ * for AES-CBC with HMAC. Without the library at build or at run time, or on a CPU that it does not like,
  * mb_key_new() gives NULL and everything goes through OpenSSL.
  *
  * Batches are bit masks: bit i stands for jobs[i], whose length has been checked. */

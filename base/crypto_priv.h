@@ -21,7 +21,9 @@ struct crypto {
 	EVP_MD_CTX *hash_ctx;       /* reused by crypto_hash() */
 	EVP_CIPHER_CTX *cipher_ctx; /* reused by crypto_cbc() and crypto_des() */
 	struct IMB_MGR *mb; /* multi-buffer library, see crypto_mb.h; NULL until an SA wants it */
-	bool mb_off;        /* it is not there, or not wanted */
+	void *mb_library;
+	void (*mb_free)(struct IMB_MGR *mgr);
+	bool mb_off; /* it is not there, or not wanted */
 };
 
 extern const char *const crypto_hash_names[HASHES];

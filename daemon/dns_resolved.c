@@ -10,12 +10,12 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <systemd/sd-bus.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/str.h"
 #include "daemon/dns_priv.h"
+#include "daemon/sdbus.h"
 
 enum { CALL_TIMEOUT_US = 5000000, UNDO_TIMEOUT_US = 2000000, WHY = 160 };
 
@@ -38,6 +38,7 @@ struct dns_resolved {
 	struct journal *journal;
 	dns_resolved_failed *failed;
 	void *ctx;
+	struct sdbus sd;
 	sd_bus *bus; /* NULL: not connected */
 	int epoll;   /* stands for the bus's descriptor, whatever that is at the moment */
 	int watched;
@@ -69,22 +70,27 @@ static void bus_close(struct dns_resolved *r)
 		struct call *c = r->calls;
 
 		r->calls = c->next;
-		sd_bus_slot_unref(c->slot);
+		r->sd.slot_unref(c->slot);
 		free(c);
 	}
 	if (r->watched >= 0)
 		epoll_ctl(r->epoll, EPOLL_CTL_DEL, r->watched, NULL);
 	r->watched = -1;
 	r->due = MSEC_NEVER;
-	r->bus = sd_bus_close_unref(r->bus);
+	if (r->bus)
+		r->bus = r->sd.close_unref(r->bus);
 }
 
 static int bus_open(struct dns_resolved *r)
 {
-	int err = r->bus ? 0 : sd_bus_open_system(&r->bus);
+	int err = sdbus_load(&r->sd);
 
+	if (err < 0)
+		return err;
+	if (!r->bus)
+		err = r->sd.open_system(&r->bus);
 	if (err >= 0)
-		err = sd_bus_set_method_call_timeout(r->bus, CALL_TIMEOUT_US);
+		err = r->sd.set_method_call_timeout(r->bus, CALL_TIMEOUT_US);
 	if (err < 0)
 		bus_close(r);
 	return err < 0 ? err : 0;
@@ -93,7 +99,7 @@ static int bus_open(struct dns_resolved *r)
 /* sd-bus counts in microseconds of CLOCK_MONOTONIC, and wants to know more than "readable". */
 static void bus_watch(struct dns_resolved *r, msec now)
 {
-	int fd = sd_bus_get_fd(r->bus), events = sd_bus_get_events(r->bus);
+	int fd = r->sd.get_fd(r->bus), events = r->sd.get_events(r->bus);
 	struct epoll_event e = {.data.fd = fd};
 	struct timespec ts;
 	uint64_t until = UINT64_MAX, mono;
@@ -109,7 +115,7 @@ static void bus_watch(struct dns_resolved *r, msec now)
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	mono = (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
 	r->due = MSEC_NEVER;
-	if (sd_bus_get_timeout(r->bus, &until) >= 0 && until != UINT64_MAX)
+	if (r->sd.get_timeout(r->bus, &until) >= 0 && until != UINT64_MAX)
 		r->due = until > mono ? now + (until - mono) / 1000 + 1 : now;
 }
 
@@ -123,7 +129,7 @@ static void drop_answered(struct dns_resolved *r)
 			continue;
 		}
 		*at = c->next;
-		sd_bus_slot_unref(c->slot);
+		r->sd.slot_unref(c->slot);
 		free(c);
 	}
 }
@@ -139,7 +145,7 @@ static void bus_lost(struct dns_resolved *r)
 		struct call *c = calls;
 
 		calls = c->next;
-		sd_bus_slot_unref(c->slot);
+		r->sd.slot_unref(c->slot);
 		if (!c->revert && !c->answered)
 			r->failed(r->ctx, c->ifindex, "the system bus closed the connection");
 		free(c);
@@ -156,7 +162,7 @@ void dns_resolved_ready(struct dns_resolved *r, msec now)
 	int more = 1;
 
 	while (r->bus && more > 0)
-		more = sd_bus_process(r->bus, NULL);
+		more = r->sd.process(r->bus, NULL);
 	if (!r->bus)
 		return;
 	drop_answered(r);
@@ -214,7 +220,7 @@ static void entry_done(struct dns_resolved *r, uint32_t ifindex)
 static int on_answer(sd_bus_message *m, void *ctx, sd_bus_error *unused)
 {
 	struct call *c = ctx;
-	const sd_bus_error *error = sd_bus_message_get_error(m);
+	const sd_bus_error *error = c->owner->sd.message_get_error(m);
 	char why[STR_ESCAPED];
 
 	(void)unused;
@@ -229,17 +235,18 @@ static int on_answer(sd_bus_message *m, void *ctx, sd_bus_error *unused)
 	return 0;
 }
 
-static sd_bus_message *call_new(sd_bus *bus, const char *member, uint32_t ifindex)
+static sd_bus_message *call_new(
+	const struct sdbus *sd, sd_bus *bus, const char *member, uint32_t ifindex)
 {
 	sd_bus_message *m = NULL;
-	int err = sd_bus_message_new_method_call(bus, &m, "org.freedesktop.resolve1",
+	int err = sd->message_new_method_call(bus, &m, "org.freedesktop.resolve1",
 		"/org/freedesktop/resolve1", "org.freedesktop.resolve1.Manager", member);
 
 	if (err >= 0)
-		err = sd_bus_message_set_auto_start(m, 0);
+		err = sd->message_set_auto_start(m, 0);
 	if (err >= 0)
-		err = sd_bus_message_append(m, "i", (int)ifindex);
-	return err < 0 ? sd_bus_message_unref(m) : m;
+		err = sd->message_append(m, "i", (int)ifindex);
+	return err < 0 ? sd->message_unref(m) : m;
 }
 
 /* Consumes the message; NULL or `bad` < 0 is an error made earlier. */
@@ -251,9 +258,9 @@ static int call_send(
 
 	if (c) {
 		*c = (struct call){.owner = r, .ifindex = ifindex, .revert = revert};
-		err = sd_bus_call_async(r->bus, &c->slot, m, on_answer, c, 0);
+		err = r->sd.call_async(r->bus, &c->slot, m, on_answer, c, 0);
 	}
-	sd_bus_message_unref(m);
+	r->sd.message_unref(m);
 	if (err < 0) {
 		free(c);
 		return err;
@@ -263,51 +270,51 @@ static int call_send(
 	return 0;
 }
 
-static int append_servers(sd_bus_message *m, const struct dns_link *link)
+static int append_servers(const struct sdbus *sd, sd_bus_message *m, const struct dns_link *link)
 {
-	int err = sd_bus_message_open_container(m, 'a', "(iay)");
+	int err = sd->message_open_container(m, 'a', "(iay)");
 
 	for (size_t i = 0; i < link->n && err >= 0; i++) {
 		const struct ip *ip = &link->servers[i];
 
-		err = sd_bus_message_open_container(m, 'r', "iay");
+		err = sd->message_open_container(m, 'r', "iay");
 		if (err >= 0)
-			err = sd_bus_message_append(
+			err = sd->message_append(
 				m, "i", ip->family == FAMILY_IPV6 ? AF_INET6 : AF_INET);
 		if (err >= 0)
-			err = sd_bus_message_append_array(m, 'y', ip->b, ip_len(ip));
+			err = sd->message_append_array(m, 'y', ip->b, ip_len(ip));
 		if (err >= 0)
-			err = sd_bus_message_close_container(m);
+			err = sd->message_close_container(m);
 	}
-	return err < 0 ? err : sd_bus_message_close_container(m);
+	return err < 0 ? err : sd->message_close_container(m);
 }
 
 /* "." for routing only: with DNS_ALL every name is asked on this link and on no other, but for those
  * under a domain that another link has for itself. */
-static int append_domains(sd_bus_message *m, const struct dns_link *link)
+static int append_domains(const struct sdbus *sd, sd_bus_message *m, const struct dns_link *link)
 {
-	int err = sd_bus_message_open_container(m, 'a', "(sb)");
+	int err = sd->message_open_container(m, 'a', "(sb)");
 
 	for (size_t i = 0; i < link->n_domains && err >= 0; i++)
-		err = sd_bus_message_append(m, "(sb)", link->domains[i], 0);
+		err = sd->message_append(m, "(sb)", link->domains[i], 0);
 	if (err >= 0 && link->scope == DNS_ALL)
-		err = sd_bus_message_append(m, "(sb)", ".", 1);
-	return err < 0 ? err : sd_bus_message_close_container(m);
+		err = sd->message_append(m, "(sb)", ".", 1);
+	return err < 0 ? err : sd->message_close_container(m);
 }
 
 static int send_all(struct dns_resolved *r, const struct dns_link *link)
 {
-	sd_bus_message *m = call_new(r->bus, "SetLinkDNS", link->ifindex);
-	int err = call_send(r, m, m ? append_servers(m, link) : 0, link->ifindex, false);
+	sd_bus_message *m = call_new(&r->sd, r->bus, "SetLinkDNS", link->ifindex);
+	int err = call_send(r, m, m ? append_servers(&r->sd, m, link) : 0, link->ifindex, false);
 
 	if (err)
 		return err;
-	m = call_new(r->bus, "SetLinkDomains", link->ifindex);
-	err = call_send(r, m, m ? append_domains(m, link) : 0, link->ifindex, false);
+	m = call_new(&r->sd, r->bus, "SetLinkDomains", link->ifindex);
+	err = call_send(r, m, m ? append_domains(&r->sd, m, link) : 0, link->ifindex, false);
 	if (err)
 		return err;
-	m = call_new(r->bus, "SetLinkDefaultRoute", link->ifindex);
-	return call_send(r, m, m ? sd_bus_message_append(m, "b", link->scope == DNS_ALL) : 0,
+	m = call_new(&r->sd, r->bus, "SetLinkDefaultRoute", link->ifindex);
+	return call_send(r, m, m ? r->sd.message_append(m, "b", link->scope == DNS_ALL) : 0,
 		link->ifindex, false);
 }
 
@@ -331,7 +338,7 @@ int dns_resolved_set(struct dns_resolved *r, const struct dns_link *link)
 void dns_resolved_revert(struct dns_resolved *r, uint32_t ifindex)
 {
 	if (bus_open(r) < 0 ||
-		call_send(r, call_new(r->bus, "RevertLink", ifindex), 0, ifindex, true) < 0)
+		call_send(r, call_new(&r->sd, r->bus, "RevertLink", ifindex), 0, ifindex, true) < 0)
 		entry_done(r, ifindex);
 }
 
@@ -339,6 +346,7 @@ int dns_undo_resolved(void *ctx, const char *text)
 {
 	static const char key[] = "ifindex=";
 	char name[IF_NAMESIZE];
+	struct sdbus sd = {0};
 	sd_bus *bus = NULL;
 	sd_bus_message *m;
 	uint64_t ifindex;
@@ -350,12 +358,16 @@ int dns_undo_resolved(void *ctx, const char *text)
 		return -EINVAL;
 	if (!if_indextoname((unsigned)ifindex, name))
 		return 0; /* resolved forgot with the link */
-	err = sd_bus_open_system(&bus);
-	m = err < 0 ? NULL : call_new(bus, "RevertLink", (uint32_t)ifindex);
+	err = sdbus_load(&sd);
+	if (err)
+		return err;
+	err = sd.open_system(&bus);
+	m = err < 0 ? NULL : call_new(&sd, bus, "RevertLink", (uint32_t)ifindex);
 	if (m)
-		err = sd_bus_call(bus, m, UNDO_TIMEOUT_US, NULL, NULL);
-	sd_bus_message_unref(m);
-	sd_bus_close_unref(bus);
+		err = sd.call(bus, m, UNDO_TIMEOUT_US, NULL, NULL);
+	sd.message_unref(m);
+	sd.close_unref(bus);
+	sdbus_unload(&sd);
 	return err < 0 ? err : 0;
 }
 
@@ -390,6 +402,7 @@ void dns_resolved_free(struct dns_resolved *r)
 	bus_close(r);
 	while (r->entries)
 		entry_done(r, r->entries->ifindex);
+	sdbus_unload(&r->sd);
 	close(r->epoll);
 	free(r);
 }

@@ -195,6 +195,7 @@ int udp_open(const struct udp_conf *conf, struct udp **udp)
 		return -ENOMEM;
 	u->v6 = family == FAMILY_IPV6;
 	u->ear = -1;
+	u->reads = 1;
 	u->lane = conf->lane;
 	u->remote = conf->remote;
 	if (raw)

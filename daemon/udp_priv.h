@@ -25,6 +25,7 @@ struct udp {
 	enum lane lane;
 	bool connected;
 	struct addr remote;
+	unsigned reads;  /* buffers to read into at once, as many as were filled lately */
 	size_t gso_size; /* the largest segment that UDP_SEGMENT may have; 0 = do not use it */
 	struct pktq waiting;
 	struct udp_error error; /* code 0 = none */

@@ -9,7 +9,8 @@
 
 #include "daemon/ip_hdr.h"
 
-/* Large buffers read into by one system call: as many as a pool keeps. */
+/* Large buffers read into by one system call: as many as a pool keeps. Each costs 12 KiB from its first use
+ * on, so they become more only while all are filled: what carries only IKE does with one. */
 enum { READS = 8 };
 
 struct read {
@@ -147,6 +148,10 @@ static bool read_some(struct udp *u, struct pkt_pool *pool, struct pktq *out, un
 	 * the socket readable too, so it must be emptied whenever there was nothing else. */
 	if (got <= 0)
 		udp_read_errors(u);
+	if (got > 0 && (unsigned)got == u->reads)
+		u->reads = u->reads < READS ? 2 * u->reads : READS;
+	else if (got < (int)want / 2)
+		u->reads = (want + 1) / 2;
 	return failed || (got > 0 && (unsigned)got == want);
 }
 
@@ -159,7 +164,7 @@ size_t udp_recv(struct udp *u, struct pkt_pool *pool, struct pktq *out, size_t l
 		turns++) {
 		size_t left = limit - (out->count - before);
 
-		more = read_some(u, pool, out, left < READS ? (unsigned)left : READS);
+		more = read_some(u, pool, out, left < u->reads ? (unsigned)left : u->reads);
 	}
 	return out->count - before;
 }

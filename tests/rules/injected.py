@@ -15,11 +15,12 @@ import rule
 SIM = pathlib.Path(__file__).resolve().parent.parent / "sim"
 PURE = ["base", "crypto", "ike", "esp", "l2tp", "ppp", "core"]
 
-FOREIGN = re.compile(r"(EVP|BN|EC|OSSL|OPENSSL|CRYPTO|RAND|ERR|X509|PKCS\d+|HMAC|MD\d|SHA\d*|AES|DES)_\w+|\w*imb_\w+|\w*_mb_mgr\w*")
+FOREIGN = re.compile(r"(EVP|BN|EC|OSSL|OPENSSL|CRYPTO|RAND|ERR|X509|PKCS\d+|HMAC|MD\d|SHA\d*|AES|DES)_\w+|dlopen|dlsym|\w*imb_\w+|\w*_mb_mgr\w*")
+LOADED = re.compile(r"dlopen|dlsym|\w*imb_\w+|\w*_mb_mgr")  # the multi-buffer library: optional, and by dlsym()
 MEMORY = re.compile(r"(?!__)\w*alloc|reallocarray|posix_memalign|str\w*dup|v?asprintf|open_memstream|getline|free")
 NEVER_FAIL = re.compile(
     r"\w+_free"  # also BN_clear_free and EC_POINT_clear_free
-    r"|OSSL_PROVIDER_unload|EVP_CIPHER_CTX_reset|free_mb_mgr|init_mb_mgr_auto"
+    r"|OSSL_PROVIDER_unload|EVP_CIPHER_CTX_reset"
     r"|OSSL_PARAM_construct_(end|utf8_string)"
     r"|BN_(cmp|is_zero|set_flags|value_one)|EC_GROUP_get0_(field|order)"
 )
@@ -55,9 +56,8 @@ def libraries(build):
         text = subprocess.run(["nm", "-u", path], check=True, capture_output=True, text=True).stdout
         imported.update(UNDEFINED.findall(text))
         yield rule.Source(path.name, text)
-    mb = any("mb_mgr" in name for name in imported)  # the multi-buffer library is optional
     for name in sorted(wrapped() - imported):
-        if FOREIGN.fullmatch(name) and (mb or "mb" not in name):
+        if FOREIGN.fullmatch(name) and not LOADED.fullmatch(name):
             yield rule.Source("inject_calls.h", f"{STALE} {name}")
 
 

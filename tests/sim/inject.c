@@ -7,7 +7,9 @@
 #include <openssl/provider.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #ifdef HAVE_IPSEC_MB
+#include <dlfcn.h>
 #define NO_COMPAT_IMB_API_053
 #include <intel-ipsec-mb.h>
 #endif
@@ -160,6 +162,38 @@ static bool call_fails(enum call call)
 		return call_fails(CALL_##name) ? 1 : __real_##name args;                           \
 	}
 #include "tests/sim/inject_calls.h"
+
+#ifdef HAVE_IPSEC_MB
+/* The multi-buffer library is loaded, and the linker does not see its functions: dlsym() gives out those of
+ * the rows, which find here what they wrap. */
+static __typeof__(alloc_mb_mgr) *found_alloc;
+static __typeof__(imb_get_errno) *found_errno;
+
+IMB_MGR *alloc_mb_mgr(uint64_t flags)
+{
+	return found_alloc(flags);
+}
+
+int imb_get_errno(IMB_MGR *mgr)
+{
+	return found_errno(mgr);
+}
+
+WRAPPED(void *, dlsym, (void *library, const char *name))
+{
+	void *found = __real_dlsym(library, name);
+
+	if (strcmp(name, "alloc_mb_mgr") == 0) {
+		found_alloc = found;
+		return __wrap_alloc_mb_mgr;
+	}
+	if (strcmp(name, "imb_get_errno") == 0) {
+		found_errno = found;
+		return __wrap_imb_get_errno;
+	}
+	return found;
+}
+#endif
 
 /* ---- memory ---- */
 

@@ -57,6 +57,7 @@ CODES(EC_POINT_set_affine_coordinates, (const EC_GROUP *g, EC_POINT *p, const BI
 CODES(EC_POINT_get_affine_coordinates, (const EC_GROUP *g, const EC_POINT *p, BIGNUM *x, BIGNUM *y, BN_CTX *ctx), (g, p, x, y, ctx))
 
 #ifdef HAVE_IPSEC_MB
+NULLS(void *, dlopen, (const char *file, int mode), (file, mode))
 NULLS(IMB_MGR *, alloc_mb_mgr, (uint64_t flags), (flags))
 ERRNOS(imb_get_errno, (IMB_MGR *mgr), (mgr))
 #endif
