@@ -9,7 +9,7 @@
  *
  * SCCRQ leaves right behind quick mode's message 3. A server that is still at work on that has no SA for
  * it and drops it: strongSwan does for some milliseconds, however far away it is. So that one begins
- * within 20 ms and doubles, and is where the others are after half a second. */
+ * after 40 ms and doubles, and is where the others are after half a second. */
 #pragma once
 
 #include "base/env.h"

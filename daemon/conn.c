@@ -11,7 +11,7 @@ enum {
 	EPHEMERALS = 16384,
 	HEARSAY_ENOUGH = 5,   /* ICMP errors: as many copies of our message went unanswered */
 	SLEPT = 10000,        /* ms: a tick so late means that the machine was asleep */
-	WAKE_PATIENCE = 2200, /* ms for the first answer then: LCP asks at 0 and 2000 */
+	WAKE_PATIENCE = 2200, /* ms for the first answer then: LCP asks four times */
 };
 
 static const char *const state_names[CONN_STATES] = {

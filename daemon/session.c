@@ -8,8 +8,8 @@
 #include "daemon/sshpeer.h"
 
 enum {
-	LCP_ECHO_EVERY = 20000, /* ms of silence; below SoftEther's 20 s of patience with traffic */
-	LCP_ECHO_FAILURES = 5,
+	LCP_ECHO_EVERY = 18000, /* ms of silence; below SoftEther's 20 s of patience with traffic */
+	LCP_ECHO_PATIENCE = 10000,
 	L2TP_HELLO_EVERY = 60000,
 	L2TP_WINDOW = 8, /* as Windows */
 	NAMED_LINE = 600,
@@ -398,7 +398,7 @@ static void fill_conf(struct session *s)
 		.auth = c->auth,
 		.want_dns = true,
 		.echo_interval = LCP_ECHO_EVERY,
-		.echo_failures = LCP_ECHO_FAILURES,
+		.echo_patience = LCP_ECHO_PATIENCE,
 	};
 }
 

@@ -13,7 +13,7 @@ enum {
 	HANDOVER_PATIENCE = 5000,
 	RAW_PATIENCE = 4500,  /* ms for the first answer through protocol 50 */
 	MESSAGE_3_LOST = 250, /* ms without an answer: quick mode's last may not have come */
-	PAIR_DOUBTED = 10000, /* ms of asking through ESP without an answer; doubling */
+	PAIR_DOUBTED = 4000,  /* ms of asking through ESP without an answer; doubling */
 	PATH_MTU_DEFAULT = 1500,
 	MTU_MOST = 1400, /* Windows' MRU; servers and paths are used to it */
 	MTU_LEAST = 576,

@@ -17,8 +17,11 @@ enum {
 	MRU_LEAST = 128,   /* what we accept to hear; what we use is PPP_MTU_LEAST at least */
 	MAX_LOOPS = 5,     /* requests with our own magic number: by chance it is 1 in 2^32 */
 	MAX_AUTH_NAKS = 5, /* then the server insists */
-	UNHEARD = 4,       /* requests of both sides without an answer of the server's */
-	MAGIC = 4,         /* octets */
+	/* The server's requests, and ours without an answer. Where every third packet is lost each way, that
+	 * happens to one link in two hundred. */
+	UNHEARD_ASKS = 4,
+	UNHEARD = 8,
+	MAGIC = 4, /* octets */
 };
 
 static uint32_t random_magic(const struct ppp *p)
@@ -187,7 +190,7 @@ void lcp_agreed(struct ppp *p)
  * open the peer, because a request to an opened peer starts everything anew. */
 static void asked(struct ppp *p)
 {
-	if (++p->asks >= UNHEARD && p->lcp.requests >= UNHEARD && !p->lcp.ever_answered)
+	if (++p->asks >= UNHEARD_ASKS && p->lcp.requests >= UNHEARD && !p->lcp.ever_answered)
 		ppp_fail(p, REASON_PPP_UNHEARD,
 			"the server has asked for LCP %u times, and answered none of %u requests",
 			p->asks, p->lcp.requests);

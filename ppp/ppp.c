@@ -11,7 +11,7 @@
 
 enum {
 	IPV4_HEADER = 20,
-	ECHO_AGAIN = 2000, /* ms after an echo without answer */
+	ECHO_AGAIN = 700, /* ms after an echo without answer */
 };
 
 struct ppp *ppp_new(const struct ppp_conf *conf, const struct env *env)
@@ -314,8 +314,8 @@ void ppp_close(struct ppp *p, msec now, struct io *out)
 
 /* ---- time ---- */
 
-/* The first unanswered one is followed by others sooner: many tries in the same time tell a dead
- * link from one that loses every third packet. */
+/* The first unanswered one is followed by others soon: many tries in a short time tell a dead link from
+ * one that loses every third packet each way. */
 static void echo_tick(struct ppp *p)
 {
 	if (p->now < p->echo_due)
@@ -324,8 +324,7 @@ static void echo_tick(struct ppp *p)
 		p->echoes_lost++;
 	else
 		p->echoing_since = p->now;
-	if (p->now >= p->echoing_since + p->conf.echo_interval * p->conf.echo_failures &&
-		p->echoes_out) {
+	if (p->echoes_out && p->now >= p->echoing_since + p->conf.echo_patience) {
 		ppp_fail(p, REASON_LINK_LOST, "%u LCP echoes in %llu s without an answer",
 			p->echoes_out,
 			(unsigned long long)((p->now - p->echoing_since) / SECONDS(1)));

@@ -38,7 +38,7 @@ struct ppp_conf {
 	struct ip want;           /* an address to ask for, or FAMILY_NONE */
 	bool want_dns, want_wins; /* WINS costs a round trip with servers that have none */
 	msec echo_interval;       /* LCP echo after this silence; 0 = never */
-	unsigned echo_failures;   /* so many intervals of unanswered echoes are LINK-LOST; 5 */
+	msec echo_patience;       /* echoes that long without an answer are LINK-LOST */
 	msec rtt;                 /* measured by IKE, 0 = unknown */
 };
 

@@ -542,7 +542,7 @@ static void configure_client(struct client *c)
 		.auth = PPP_AUTH_MSCHAPV2,
 		.want_dns = true,
 		.echo_interval = SECONDS(20),
-		.echo_failures = 5};
+		.echo_patience = SECONDS(10)};
 	if (!(c->choice & CHOICE_ASK))
 		s->ppp.password = slice_str(password);
 	if (c->choice & CHOICE_WEAK && !(c->choice & CHOICE_WRONG_PASSWORD))

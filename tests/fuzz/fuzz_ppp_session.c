@@ -70,7 +70,7 @@ void fuzz_one(const struct env *env, struct slice input)
 		.want_dns = true,
 		.want_wins = true,
 		.echo_interval = 10000,
-		.echo_failures = 5};
+		.echo_patience = SECONDS(10)};
 	struct session s = {.p = ppp_new(&conf, env), .env = env, .now = 1000};
 
 	fuzz_require(s.p);

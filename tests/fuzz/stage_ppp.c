@@ -296,7 +296,7 @@ static void configure(struct stage *s)
 		.want_dns = !plain,
 		.want_wins = !plain,
 		.echo_interval = plain ? 0 : SECONDS(10),
-		.echo_failures = 5};
+		.echo_patience = SECONDS(10)};
 	if (plain)
 		s->conf.want = ip_v4(0x0a630007);
 	if (!(s->choice & CHOICE_ASK))

@@ -1,10 +1,10 @@
 # shellcheck shell=bash
 # One command as root in a kernel of its own: what uml.sh and qemu.sh have in common. They take
 #
-#   [-m MEMORY] [-t SECONDS] DIR COMMAND...
+#   [-m MEMORY] [-t SECONDS] [-p PLACE] DIR COMMAND...
 #
 # The command sees this host's files through an overlay, what it writes is gone with the guest; DIR
-# alone is shared with the host. They print what the command prints and end as it ends, or with
+# alone is shared with the host. Guests that run at the same time have places 0, 1... They print what the command prints and end as it ends, or with
 #   77  no such guest can run here, after a line "skip: WHY"
 #   124 it was not through in time
 #   125 the guest died
@@ -15,16 +15,18 @@
 
 boot_memory=512M
 boot_seconds=600
+boot_place=0
 boot_window=
 boot_command=()
 boot_run= # this run's folder in the window
 
 boot_options() {
 	local option
-	while getopts m:t: option; do
+	while getopts m:t:p: option; do
 		case $option in
 		m) boot_memory=$OPTARG ;;
 		t) boot_seconds=$OPTARG ;;
+		p) boot_place=$OPTARG ;;
 		*) exit 2 ;;
 		esac
 	done

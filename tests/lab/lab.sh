@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# The lab: plays scenarios of scenarios.txt in a kernel of its own, with strongSwan, xl2tpd and pppd.
+# The lab: plays scenarios of scenarios.txt in kernels of its own, with strongSwan, xl2tpd and pppd.
 #
 #   lab.sh [--bin DIR] [SCENARIO...]   these, or all; each on the first of its planes
 #   lab.sh [--bin DIR] --all           on each of its planes
 #   lab.sh --list
-#   --jobs N: so many at a time in the one guest; they wait more than they work
+#   --guests N: so many kernels at the same time, one for each processor if nothing is said
+#   --jobs N: so many at a time in each; they wait more than they work
 # UML_KERNEL and UML_MODULES: another kernel, see uml.sh; STOCK_KERNEL: QEMU with that one, see qemu.sh.
 #
 # Of one that fails everything is kept in build/lab/SCENARIO/PLANE.
@@ -13,11 +14,12 @@ here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 root=$(realpath "$here/../..")
 window=$root/build/lab
 bin=${VPND_BIN:-$root/build/release/bin}
-jobs=4
-names=() plays=() planes=first guest=
+jobs=3 guests=$(nproc)
+names=() plays=() planes=first
 machine=(uml.sh -m 1G) patience=1
-[[ -z ${STOCK_KERNEL:-} ]] || machine=(qemu.sh -m 3G) patience=5 # with sanitizers, and slow
-declare -A waiting=()
+[[ -z ${STOCK_KERNEL:-} ]] || machine=(qemu.sh -m 3G) patience=5 guests=1 # with sanitizers, and slow
+declare -A waiting=() place_of=() # by play
+running=()                        # guests, by place
 passed=0 failed=0 skipped=0
 
 table() {
@@ -36,9 +38,9 @@ choose() {
 	done
 }
 
-# judge PLAY STATUS WHY: that it ended well is not enough, the uplink must have been clean.
+# judge PLAY STATUS SECONDS WHY: that it ended well is not enough, the uplink must have been clean.
 judge() {
-	local kept=$window/$1 outcome=FAILED why=${3:-} moved=
+	local kept=$window/$1 outcome=FAILED why=${4:-} moved=
 	unset "waiting[$1]"
 	if (($2 == 77)); then
 		outcome=SKIPPED why=$(sed -n 's/^skip: //p' "$kept/said")
@@ -55,13 +57,13 @@ judge() {
 	esac
 	[[ $outcome == FAILED ]] || rm -r "$kept"
 	rmdir --ignore-fail-on-non-empty "${kept%/*}"
-	printf '[%10s ] %s: %s\n' "$outcome" "$1" "${why//$'\n'/; }"
+	printf '[%10s ] %s, %s s: %s\n' "$outcome" "$1" "$3" "${why//$'\n'/; }"
 }
 
 close() {
 	trap '' INT TERM HUP # a second signal would end the tidying up
-	[[ -z $guest ]] || kill -TERM "$guest" 2>/dev/null || true
-	wait "$guest" 2>/dev/null || true
+	((${#running[@]} == 0)) || kill -TERM "${running[@]}" 2>/dev/null || true
+	wait
 }
 trap close EXIT
 trap 'exit 130' INT
@@ -71,6 +73,7 @@ while (($#)); do
 	case $1 in
 	--bin) bin=$2 && shift ;;
 	--jobs) jobs=$2 && shift ;;
+	--guests) guests=$2 && shift ;;
 	--all) planes=every ;;
 	--list) table && exit ;;
 	-*) sed -n '2,/^set/{/^set/d; s/^# \{0,1\}//p}' "$0" >&2 && exit 2 ;;
@@ -87,26 +90,48 @@ rm -rf "$window"
 mkdir -p "$window"
 export VPND_BIN
 VPND_BIN=$(realpath "$bin")
-seconds=$((patience * (600 + 60 * ${#plays[@]})))
-exec {said}< <(exec "$here/${machine[0]}" "${machine[@]:1}" -t $seconds "$window" \
-	env "VPND_BIN=$VPND_BIN" "$here/guest.sh" "$jobs" "$window" "${plays[@]}")
-guest=$!
+
+# start PLACE PLAY...: a guest that plays them.
+start() {
+	local play
+	for play in "${@:2}"; do
+		place_of[$play]=$1
+	done
+	"$here/${machine[0]}" "${machine[@]:1}" -p "$1" -t $((patience * (600 + 60 * ($# - 1)))) "$window" \
+		env "VPND_BIN=$VPND_BIN" "$here/guest.sh" "$jobs" "$window" "${@:2}" >"$window/pipe" {hold}>&- &
+	running[$1]=$!
+}
+
+# Those that wait longest come first in the table: each guest gets its share of them.
+mkfifo "$window/pipe"
+exec {hold}<>"$window/pipe"
+((guests <= ${#plays[@]})) || guests=${#plays[@]}
+for ((place = 0; place < guests; place++)); do
+	share=()
+	for ((i = place; i < ${#plays[@]}; i += guests)); do
+		share+=("${plays[i]}")
+	done
+	start "$place" "${share[@]}"
+done
+exec {said}<"$window/pipe" {hold}>&-
 while read -r -u "$said" word play status rest; do
 	case $word in
-	played) judge "$play" "$status" ;;
+	played) judge "$play" "$status" "$rest" ;;
 	skip:) echo "$word $play $status $rest" ;;
 	*) echo "$word $play $status $rest" >>"$window/console" ;;
 	esac
 done
-status=0
-wait "$guest" || status=$?
-guest=
-if ((status == 77)); then
-	exit 77
-fi
+ended=()
+for place in "${!running[@]}"; do
+	ended[place]=0
+	wait "${running[place]}" || ended[place]=$?
+done
+running=()
+[[ " ${ended[*]} " != *" 77 "* ]] || exit 77
 for play in "${!waiting[@]}"; do
+	status=${ended[place_of[$play]]}
 	mkdir -p "$window/$play"
-	judge "$play" "$status" "the guest ended with $status before this did"
+	judge "$play" "$status" "?" "the guest ended with $status before this did"
 done
 echo "$passed passed, $failed failed, $skipped skipped"
 ((failed == 0))

@@ -55,6 +55,7 @@ exec {nothing}<>"$LAB_DIR/nothing"
 hosts_new "${host_words[@]}"
 trio_new server
 trio_serve server "${server_keys[@]}"
+trio_mute server
 trio_start server ipsec
 trio_start server l2tp
 [[ ${host_words[0]} != v6 ]] || trio_start server relay
@@ -64,7 +65,7 @@ vpnd_remember client
 vpnd_start client --log-level debug
 capture_start client up0 "$LAB_DIR/uplink.pcap"
 for step in "${steps[@]}"; do
-	echo "$step"
+	echo "$SECONDS s: $step"
 	read -ra words <<<"$step"
 	"verb_${words[0]}" "${words[@]:1}"
 done

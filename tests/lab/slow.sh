@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Waiting in a guest of uml.sh. To begin a process takes 10 ms there, to begin python3 250: what is waited for
-# is asked for less often, and between two times no process is begun. To be sourced after netns.sh and
-# vpnd.sh of tests/net, of which it replaces json and how lab_wait waits; slow_begin comes after lab_begin.
+# is asked for less often, between two times no process is begun, and at the end nobody is waited for. To be
+# sourced after netns.sh and vpnd.sh of tests/net, of which it replaces some; slow_begin comes after lab_begin.
 #
 #   pause SECONDS
 
@@ -22,4 +22,16 @@ lab_nap() {
 
 json() {
 	"$VPND_BIN/json_at" "$1"
+}
+
+# Its socket can be reached from anywhere.
+vpnctl() {
+	"$VPND_BIN/vpnctl" --socket "$LAB_DIR/vpnd-$1/run/io.vpnd" "${@:2}"
+}
+
+# What there was to see of them is on record, and the guest ends soon.
+lab_kill_all() {
+	local pids
+	mapfile -t pids < <(ip netns pids "$1" 2>/dev/null || true)
+	((${#pids[@]} == 0)) || kill -KILL "${pids[@]}" 2>/dev/null || true
 }

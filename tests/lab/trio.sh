@@ -5,6 +5,8 @@
 #
 #   trio_new SPACE, trio_in SPACE COMMAND..., trio_end SPACE
 #   trio_serve SPACE ["KEY=VALUE"...]   the files of a server: psk, password, or a key of ipsec.conf
+#   trio_mute SPACE                     a server that never answers in clear text: charon gives its kernel the
+#                                       SAs first and then the policies, and xl2tpd may be quicker
 #   trio_dial SPACE ADDRESS ["KEY=VALUE"...]   the files of a client of that server, the same keys
 #   trio_down SPACE                     what a user of those types to disconnect; TRIO_UP is how he connects,
 #                                       what was said is in log/up
@@ -69,6 +71,10 @@ trio_serve() {
 	printf '%s\n' "name l2tpd" auth refuse-pap refuse-chap refuse-mschap require-mschap-v2 \
 		"ms-dns $TRIO_INSIDE" "mtu 1400" "mru 1400" noccp "lcp-echo-interval 30" \
 		"lcp-echo-failure 4" "connect-delay 5000" debug "logfile /run/log/pppd" >"$etc/options.xl2tpd"
+}
+
+trio_mute() {
+	lab_in "$1" iptables-legacy -A OUTPUT -p udp --sport 1701 -m policy --dir out --pol none -j DROP
 }
 
 # ---- the files of a client ------------------------------------------------------------------

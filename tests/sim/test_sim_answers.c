@@ -271,7 +271,7 @@ static struct world *begin(void)
 	conf.client.stack.ike.esp_life_s = conf.client.stack.ike.ike_life_s = SA_LIFE_S;
 	conf.client.stack.ike.dpd_interval = SECONDS(10);
 	conf.client.stack.ppp.echo_interval = SECONDS(5);
-	conf.client.stack.ppp.echo_failures = 2;
+	conf.client.stack.ppp.echo_patience = SECONDS(10);
 	conf.ping_every = SECONDS(2);
 	conf.way[SIM_CLIENT].delay = conf.way[SIM_GATEWAY].delay = 10;
 	struct world *w = world_new(&conf, &host);

@@ -60,7 +60,7 @@ static void fill(struct world_conf *conf, const struct life *life)
 	s->ike.esp_life_s = s->ike.ike_life_s = 40;
 	s->ike.dpd_interval = SECONDS(5);
 	s->ppp.echo_interval = SECONDS(5);
-	s->ppp.echo_failures = 2;
+	s->ppp.echo_patience = SECONDS(10);
 	conf->client.reconnect = conf->client.keep_trying = true;
 	conf->gateway.dpd_every = SECONDS(15);
 	conf->gateway.hello_every = SECONDS(20);

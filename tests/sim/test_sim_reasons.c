@@ -300,9 +300,9 @@ static const struct row {
 	{ppp_silent, DO_NOTHING, "PPP-NO-RESPONSE", "", 80, EXIT_CONNECT_FAILED},
 
 	{cut_with_dpd, DO_CUT, "LINK-LOST", "5 dead peer probes", 45, EXIT_CONNECT_FAILED},
-	{cut_with_echo, DO_CUT, "LINK-LOST", "50 LCP echoes", 130, EXIT_CONNECT_FAILED},
+	{cut_with_echo, DO_CUT, "LINK-LOST", "15 LCP echoes", 35, EXIT_CONNECT_FAILED},
 	{cut_with_hello, DO_CUT, "LINK-LOST", "HELLO", 110, EXIT_CONNECT_FAILED},
-	{as_it_is, DO_RESTART, "LINK-LOST", "5 dead peer probes", 45, EXIT_CONNECT_FAILED},
+	{as_it_is, DO_RESTART, "LINK-LOST", "15 LCP echoes", 35, EXIT_CONNECT_FAILED},
 	{as_it_is, DO_STOP_L2TP, "L2TP-CLOSED-BY-PEER", "down for maintenance", 1,
 		EXIT_CONNECT_FAILED},
 };

@@ -99,7 +99,7 @@ static struct walker *begin(const struct env *env)
 		.mru = 1400,
 		.want_dns = true,
 		.echo_interval = SECONDS(20),
-		.echo_failures = 2};
+		.echo_patience = SECONDS(10)};
 	s->ppp = ppp_new(&s->conf, &s->w.own);
 	s->peer = ppp_peer_new(&s->gateway, &s->w.own, s->w.now);
 	if (!s->ppp || !s->peer)

@@ -233,8 +233,8 @@ int main(int argc, char **argv)
 		.l2tp = {.hostname = "dial", .hello = SECONDS(60), .window = 8},
 		.ppp = {.auth = PPP_AUTH_MSCHAPV2,
 			.want_dns = true,
-			.echo_interval = SECONDS(20),
-			.echo_failures = 5},
+			.echo_interval = SECONDS(18),
+			.echo_patience = SECONDS(10)},
 	};
 
 	if (argc < 5) {

@@ -50,7 +50,7 @@ static inline struct ppp_conf script_conf(void)
 		.want_dns = true,
 		.want_wins = true,
 		.echo_interval = SECONDS(20),
-		.echo_failures = 5,
+		.echo_patience = SECONDS(10),
 	};
 }
 
