@@ -18,9 +18,9 @@ enum {
 	MAX_LOOPS = 5,     /* requests with our own magic number: by chance it is 1 in 2^32 */
 	MAX_AUTH_NAKS = 5, /* then the server insists */
 	/* The server's requests, and ours without an answer. Where every third packet is lost each way, that
-	 * happens to one link in a thousand. */
+	 * happens to two links in a thousand. */
 	UNHEARD_ASKS = 4,
-	UNHEARD = 10,
+	UNHEARD = 9,
 	MAGIC = 4, /* octets */
 };
 

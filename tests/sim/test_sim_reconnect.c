@@ -74,7 +74,7 @@ static void a_tunnel_that_somebody_else_has_is_stepped_around(void **state)
 		conf.gateway.tunnel_left = L2TP_PORT;
 		memcpy(conf.gateway.auths, auths[i], sizeof(auths[i]));
 		struct world *w = world_new(&conf, &host);
-		assert_true(world_until(w, world_is_up, SECONDS(40)));
+		assert_true(world_until(w, world_is_up, SECONDS(20)));
 		assert_int_equal(w->attempts, 2);
 		assert_true(world_pings_pass(w, 5));
 		world_disconnect(w);
