@@ -276,7 +276,7 @@ static int find_uplinks(const struct route *r, uint32_t uplinks[UPLINKS_MAX], si
 	return err;
 }
 
-static int near_of(const struct route *r, struct prefix **list, size_t *n)
+int route_near(const struct route *r, struct prefix **list, size_t *n)
 {
 	uint32_t uplinks[UPLINKS_MAX];
 	struct near_conf conf = {
@@ -295,7 +295,7 @@ int route_follow_near(struct route *r)
 	struct items want = {0};
 	struct prefix *list;
 	size_t n;
-	int err = near_of(r, &list, &n);
+	int err = route_near(r, &list, &n);
 
 	if (err)
 		return err;
@@ -573,18 +573,24 @@ static int best(const struct prefix *p, size_t n, const struct ip *ip)
 	return len;
 }
 
+bool route_captures_but(
+	const struct route *r, const struct prefix *near, size_t n, const struct ip *to)
+{
+	int outside = best(near, n, to);
+	int inside = r->conf.mode == ROUTE_FULL    ? 0
+		     : r->conf.mode == ROUTE_SPLIT ? best(r->conf.prefixes, r->conf.n, to)
+						   : -1;
+
+	return inside >= 0 && (outside < 0 || inside >= outside);
+}
+
 bool route_captures(const struct route *r, const struct ip *to)
 {
-	struct prefix *list;
-	size_t n;
-	int inside, outside;
+	struct prefix *near = NULL;
+	size_t n = 0;
+	bool captures = route_near(r, &near, &n) < 0 ? route_captures_but(r, NULL, 0, to)
+						     : route_captures_but(r, near, n, to);
 
-	inside = r->conf.mode == ROUTE_FULL    ? 0
-		 : r->conf.mode == ROUTE_SPLIT ? best(r->conf.prefixes, r->conf.n, to)
-					       : -1;
-	if (inside < 0 || near_of(r, &list, &n) < 0)
-		return inside >= 0;
-	outside = best(list, n, to);
-	free(list);
-	return outside < 0 || inside >= outside;
+	free(near);
+	return captures;
 }

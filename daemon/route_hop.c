@@ -9,6 +9,7 @@
  * to the connection's table by rules of their own, and what is left, to exactly the address of the
  * next hop or of the server, goes to the main table. IPv6 needs none of it: neighbour discovery asks
  * no rules. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "daemon/route_priv.h"
@@ -62,6 +63,7 @@ static int add_protocols(const struct route *r, struct items *want)
 
 static int add_hop(const struct route *r, const struct ip *hop, struct items *want)
 {
+	int err = 0;
 	struct net_item item = {
 		.kind = NET_RULE,
 		.rule = {.family = FAMILY_IPV4,
@@ -69,10 +71,7 @@ static int add_hop(const struct route *r, const struct ip *hop, struct items *wa
 			.table = NET_TABLE_MAIN,
 			.to = {.ip = *hop, .len = 32}},
 	};
-	int err = 0;
 
-	if (!route_captures(r, hop))
-		return 0;
 	if (!want->n)
 		err = add_protocols(r, want);
 	return err ? err : items_add(want, r->all->keep, &item);
@@ -81,8 +80,10 @@ static int add_hop(const struct route *r, const struct ip *hop, struct items *wa
 int route_follow_hops(struct route *r)
 {
 	const struct ip *before = NULL;
+	struct prefix *near = NULL;
 	struct items want = {0};
-	int err = 0;
+	size_t n;
+	int err = route_near(r, &near, &n);
 
 	for (size_t i = 0; i < r->flows.n && !err; i++) {
 		const struct ip *server = &r->flows.v[i].rule.to.ip;
@@ -92,11 +93,13 @@ int route_follow_hops(struct route *r)
 			continue;
 		before = server;
 		err = route_way(r, server, &way);
-		if (!err && way.len >= 0)
+		if (!err && way.len >= 0 && route_captures_but(r, near, n, &way.hop))
 			err = add_hop(r, &way.hop, &want);
-		if (!err && !ip_equal(&way.hop, server)) /* the router may be the server, too */
+		if (!err && !ip_equal(&way.hop, server) /* the router may be the server, too */ &&
+			route_captures_but(r, near, n, server))
 			err = add_hop(r, server, &want);
 	}
+	free(near);
 	if (err) {
 		items_clear(&want, r->all->keep);
 		return err;

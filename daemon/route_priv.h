@@ -46,6 +46,11 @@ struct routes {
 int items_add(struct items *items, struct keep *keep, const struct net_item *item);
 void items_clear(struct items *items, struct keep *keep);
 
+/* The near prefixes of now, to be freed; 0 or -errno. And would a packet go inside, if these were they? */
+int route_near(const struct route *r, struct prefix **near, size_t *n);
+bool route_captures_but(
+	const struct route *r, const struct prefix *near, size_t n, const struct ip *to);
+
 /* Make the throw routes those of the near prefixes of now. 0 or -errno. */
 int route_follow_near(struct route *r);
 

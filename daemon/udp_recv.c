@@ -149,7 +149,7 @@ static bool read_some(struct udp *u, struct pkt_pool *pool, struct pktq *out, un
 	if (got <= 0)
 		udp_read_errors(u);
 	if (got > 0 && (unsigned)got == u->reads)
-		u->reads = u->reads < READS ? 2 * u->reads : READS;
+		u->reads = 2 * u->reads < READS ? 2 * u->reads : READS;
 	else if (got < (int)want / 2)
 		u->reads = (want + 1) / 2;
 	return failed || (got > 0 && (unsigned)got == want);

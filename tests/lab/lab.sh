@@ -29,7 +29,7 @@ table() {
 # choose NAME: its first plane, or each.
 choose() {
 	local of plane
-	read -ra of < <(table | awk -F'|' -v name="$1" '{ gsub(/ /, "", $1) } $1 == name { print $2 }') || true
+	read -ra of < <(table | awk -F'|' -v name="$1" '{ gsub(/ /, "", $1) } $1 == name { sub(/all:/, "", $2); print $2 }') || true
 	((${#of[@]})) || { echo "lab: no scenario $1; lab.sh --list shows them" >&2 && exit 2; }
 	for plane in "${of[@]}"; do
 		plays+=("$1/$plane")
@@ -81,7 +81,8 @@ while (($#)); do
 	esac
 	shift
 done
-((${#names[@]})) || mapfile -t names < <(table | awk '{ print $1 }')
+((${#names[@]})) || mapfile -t names < <(table | awk -F'|' -v planes=$planes '
+	planes == "every" || $2 !~ /all:/ { gsub(/ /, "", $1); print $1 }')
 for name in "${names[@]}"; do
 	choose "$name"
 done
