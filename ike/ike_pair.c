@@ -9,7 +9,7 @@
 #include "base/log.h"
 
 enum {
-	USE_AFTER = 3000,     /* a new pair on which the peer is silent */
+	USE_AFTER = 3000,     /* a new pair on which the peer is silent, at most */
 	OLD_RECEIVES = 60000, /* an old inbound half lives on so long */
 	SERVER_LATE = 60000,  /* rekey = no: so late may a server begin the next pair */
 	DELETE_MIN = 5000,    /* the peer is told so long after the new pair is in use */
@@ -104,12 +104,22 @@ void ike_pair_use(struct ike *ike, struct pair *pair, msec now)
 	ike_event(ike, (struct ike_event){.kind = IKE_EV_USE_SA, .spi_in = pair->spi_in});
 }
 
+/* The peer ends the pair before by its own clock, so it must not serve to its last moment. */
+static msec patience(const struct ike *ike, const struct pair *before, msec now)
+{
+	if (ike->pairs_doubted)
+		return ike->rtt;
+	return before->ends_at > now ? msec_min(USE_AFTER, (before->ends_at - now) / 2) : 0;
+}
+
 /* Our message 3 may be lost or overtaken: the pair before serves until the peer sends on the new one,
  * or has had time enough. */
 void ike_pair_use_soon(struct ike *ike, struct pair *pair, msec now)
 {
-	if (pair_in_use(ike))
-		pair->use_at = now + (ike->pairs_doubted ? ike->rtt : USE_AFTER);
+	const struct pair *before = pair_in_use(ike);
+
+	if (before)
+		pair->use_at = now + patience(ike, before, now);
 	else
 		ike_pair_use(ike, pair, now);
 	ike->quick_wanted = false;
@@ -145,12 +155,14 @@ static void count_short_lives(struct ike *ike, const struct pair *p, msec now)
 			ike->short_lives, SHORT_LIFE / 1000);
 }
 
+/* What takes its place comes first: the kernel goes on sending while we are at it. */
 void ike_pair_drop(struct ike *ike, struct pair *pair, bool by_peer, msec now)
 {
 	bool was_in_use = pair->in_use;
 
 	pair->dead = true;
 	pair->in_use = false;
+	bool replaced = was_in_use && fall_back(ike, now);
 	ike_event(ike, (struct ike_event){.kind = IKE_EV_DROP_SA, .spi_in = pair->spi_in});
 	for (struct quick *q = ike->quicks; q; q = q->next)
 		if (q->state == QUICK_SENT2 && q->pair.in.spi == pair->spi_in)
@@ -159,7 +171,7 @@ void ike_pair_drop(struct ike *ike, struct pair *pair, bool by_peer, msec now)
 		return;
 	if (by_peer)
 		count_short_lives(ike, pair, now);
-	if (fall_back(ike, now))
+	if (replaced)
 		return;
 	ike_event(ike, (struct ike_event){.kind = IKE_EV_NO_SA});
 	if (by_peer || ike->conf->rekey)

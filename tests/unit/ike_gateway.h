@@ -89,6 +89,7 @@ struct world {
 	bool keep_questions;   /* do not answer by itself */
 	bool say_no;
 	uint32_t next_spi, used, dropped;
+	unsigned gaps; /* the pair in use was dropped before another was used */
 	struct sa_pair pair;
 	struct reason reason;
 	unsigned sent, keepalives, on_lane[LANES];

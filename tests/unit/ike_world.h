@@ -22,8 +22,10 @@ static inline void drain_events(struct world *w)
 			w->pair = *ev.pair;
 		if (ev.kind == IKE_EV_USE_SA)
 			w->used = ev.spi_in;
-		if (ev.kind == IKE_EV_DROP_SA)
+		if (ev.kind == IKE_EV_DROP_SA) {
 			w->dropped = ev.spi_in;
+			w->gaps += ev.spi_in == w->used;
+		}
 		if (ev.kind == IKE_EV_FAILED)
 			w->reason = ev.reason;
 		if (ev.kind == IKE_EV_WANT_SPI || ev.kind == IKE_EV_WANT_SA) {
@@ -118,6 +120,7 @@ static inline void world_open(struct world *w)
 static inline void world_free(struct world *w)
 {
 	assert_int_equal(w->gw.aggressive, 0);
+	assert_true(w->gaps <= w->events[IKE_EV_NO_SA] + w->events[IKE_EV_FAILED]);
 	ike_free(w->ike);
 	dh_free(w->gw.dh);
 	dh_free(w->gw.quick_dh);

@@ -245,6 +245,42 @@ static void a_pair_that_the_gateway_uses_is_used(void **state)
 	world_free(w);
 }
 
+/* The kernel sends all the time, also between two events. */
+static void a_pair_that_is_deleted_goes_when_the_next_is_used(void **state)
+{
+	(void)state;
+	struct world *w = connected("modern", false);
+	uint32_t first = w->used;
+
+	pass(w, SECONDS(12));
+	uint32_t theirs = w->gw.spi_own;
+	ike_rekey(w->ike, first, w->now, &w->out);
+	pass(w, 500);
+	assert_int_equal(w->used, first);
+	gw_delete_pair(w, theirs);
+	settle_world(w);
+	assert_int_equal(w->dropped, first);
+	assert_int_equal(w->used, w->pair.in.spi);
+	assert_int_equal(w->gaps, 0);
+	world_free(w);
+}
+
+/* The gateway's clock may be ahead: on what it has ended we would send for nothing. */
+static void a_short_pair_is_left_before_its_last_moment(void **state)
+{
+	(void)state;
+	struct world *w = world_new("modern");
+
+	w->conf.esp_life_s = 20;
+	world_open(w);
+	pass(w, SECONDS(16)); /* the rekey comes at 17 s to 18 s */
+	assert_int_equal(w->events[IKE_EV_USE_SA], 1);
+	pass(w, SECONDS(3) + 200);
+	assert_int_equal(w->events[IKE_EV_USE_SA], 2);
+	assert_int_equal(w->events[IKE_EV_DROP_SA], 0); /* and is heard to its end */
+	world_free(w);
+}
+
 static void a_refused_rekey_is_tried_again(void **state)
 {
 	(void)state;
@@ -557,6 +593,8 @@ int main(void)
 		cmocka_unit_test(pairs_are_renewed_before_they_end),
 		cmocka_unit_test(the_plane_may_ask_for_fresh_keys),
 		cmocka_unit_test(a_pair_that_the_gateway_uses_is_used),
+		cmocka_unit_test(a_pair_that_is_deleted_goes_when_the_next_is_used),
+		cmocka_unit_test(a_short_pair_is_left_before_its_last_moment),
 		cmocka_unit_test(a_refused_rekey_is_tried_again),
 		cmocka_unit_test(phase_1_is_renewed_and_the_old_one_deleted),
 		cmocka_unit_test(a_server_may_renew_phase_1),
