@@ -125,7 +125,7 @@ static int move_half(struct xfrm *x, const struct kernel_pair *k, enum xfrm_way 
 }
 
 /* An outbound half that waits goes to the new port when it is added. */
-static void follow(struct xfrm *x, struct kernel_pair *k, uint16_t port)
+static void move(struct xfrm *x, struct kernel_pair *k, uint16_t port)
 {
 	int rc = move_half(x, k, XFRM_IN, port);
 
@@ -137,9 +137,20 @@ static void follow(struct xfrm *x, struct kernel_pair *k, uint16_t port)
 		esp_raise(&k->face, ESP_EV_LOST);
 		return;
 	}
-	log_info(x->face.env->log, "esp", "the gateway sends from port %u now, not from %u", port,
-		k->pair.remote.port);
-	k->pair.remote.port = x->port = port;
+	k->pair.remote.port = port;
+}
+
+/* All pairs: between two of them, one may be sent on and another received on, or wait to be used; and a
+ * gateway to which nothing comes says nothing on the others. */
+static void follow(struct xfrm *x, uint16_t port)
+{
+	for (unsigned i = 0; i < x->face.n; i++) {
+		struct kernel_pair *k = xfrm_pair(x, i);
+
+		if (k->pair.lane == LANE_NATT && k->pair.remote.port != port)
+			move(x, k, port);
+	}
+	x->port = port;
 }
 
 /* Authentic packets come from another port: a NAT before the gateway has forgotten the old one. Who
@@ -149,19 +160,22 @@ static void on_moved(const struct listener *l, const union body *b)
 	const struct xfrm_user_mapping *m = &b->moved;
 	struct ip from = xfrm_msg_ip(&m->new_saddr, m->id.family);
 	uint16_t port = ntohs(m->new_sport);
+	struct xfrm *x = l->x;
 	enum xfrm_way way;
-	struct kernel_pair *k = find_half(l->x, &m->id.daddr, m->id.family, m->id.spi, &way);
+	struct kernel_pair *k = find_half(x, &m->id.daddr, m->id.family, m->id.spi, &way);
 
 	if (!k || way != XFRM_IN || k->pair.lane != LANE_NATT || port == k->pair.remote.port)
 		return;
 	if (port == 0 /* check: xfrm-move-port */ ||
-		m->reqid != l->x->reqid /* check: xfrm-move-reqid */ ||
+		m->reqid != x->reqid /* check: xfrm-move-reqid */ ||
 		!ip_equal(&from, &k->pair.remote.ip) /* check: xfrm-move-address */)
 		return;
-	if (k->moved_at && l->now - k->moved_at < MOVE_PAUSE) /* check: xfrm-move-pause */
+	if (x->moved_at && l->now - x->moved_at < MOVE_PAUSE) /* check: xfrm-move-pause */
 		return;
-	k->moved_at = l->now;
-	follow(l->x, k, port);
+	x->moved_at = l->now;
+	log_info(x->face.env->log, "esp", "the gateway sends from port %u now, not from %u", port,
+		k->pair.remote.port);
+	follow(x, port);
 }
 
 /* ---- all of them ---- */

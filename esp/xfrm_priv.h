@@ -14,7 +14,6 @@ struct kernel_pair {
 	struct sa_pair pair; /* no keys any more once both have been in the kernel */
 	enum { OUT_WAITS, OUT_ADDED, OUT_SPENT } out;
 	msec asked_at; /* whether it has carried anything */
-	msec moved_at; /* when it last followed the gateway to another port */
 };
 
 struct xfrm {
@@ -25,6 +24,7 @@ struct xfrm {
 	uint32_t reqid;
 	struct ip server;
 	uint16_t port; /* of the gateway's ESP in UDP, since it has moved; else 0 */
+	msec moved_at; /* when it was last followed there */
 };
 
 /* ---- xfrm.c ---- */

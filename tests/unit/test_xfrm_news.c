@@ -209,6 +209,30 @@ static void the_half_that_waits_goes_to_the_new_port_when_it_is_added(void **sta
 	assert_true(no_event(f));
 }
 
+/* In the middle of a rekey: the gateway sends on the old pair, we will on the new one; or the gateway
+ * sends on the new one, we still on the old one. */
+static void all_pairs_follow_whichever_the_gateway_sends_on(void **state)
+{
+	struct fixture *f = *state;
+
+	for (uint32_t says = 0; says < 2; says++) {
+		uint32_t old = 2 * says, new = old + 1;
+		uint16_t port = (uint16_t)(4501 + says);
+		struct xfrm_user_mapping m = mapping_of(0x1000 + old + says, port);
+
+		install_natt(f, old);
+		esp_use(f->plane, 0x1000 + old);
+		install_natt(f, new);
+		tell_moved(&m);
+		ready(f, 2000 + 2000 * says);
+		assert_true(comes_from(0x1000 + old, port) && goes_to(0x2000 + old, port));
+		assert_true(comes_from(0x1000 + new, port));
+		esp_use(f->plane, 0x1000 + new);
+		assert_true(goes_to(0x2000 + new, port));
+		assert_true(no_event(f));
+	}
+}
+
 static void only_our_gateway_at_its_address_is_followed(void **state)
 {
 	struct fixture *f = *state;
@@ -265,10 +289,11 @@ static void what_cannot_follow_is_lost(void **state)
 	tell_moved(&m);
 	ready(f, 2000);
 	assert_true(event_is(f, ESP_EV_LOST, 0x1000));
+	assert_int_equal(xfrm_port(f->plane), 4501); /* where IKE makes the next one */
 	kernel.refuses = 0;
 	install_natt(f, 1);
 	kernel.weakens = true;
-	m.id = id_of(0x1001);
+	m = mapping_of(0x1001, 4502);
 	tell_moved(&m);
 	ready(f, 4000);
 	assert_true(event_is(f, ESP_EV_LOST, 0x1001));
@@ -293,6 +318,7 @@ int main(void)
 		TEST(a_limit_that_came_near_while_news_were_lost_is_noticed),
 		TEST(a_gateway_that_moves_to_another_port_is_followed),
 		TEST(the_half_that_waits_goes_to_the_new_port_when_it_is_added),
+		TEST(all_pairs_follow_whichever_the_gateway_sends_on),
 		TEST(only_our_gateway_at_its_address_is_followed),
 		TEST(however_often_it_moves_it_is_followed_once_a_second),
 		TEST(what_cannot_follow_is_lost),
