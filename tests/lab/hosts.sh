@@ -12,7 +12,8 @@
 #   hosts_drop WHAT     from now on the router drops: udp500, all, and of ESP esp-out and esp-in in UDP,
 #                       esp50-out and esp50-in as it is
 #   hosts_pass          and drops nothing any more
-#   hosts_moves PORT    the router gives that port to the server's UDP 4500, unless the client speaks first
+#   hosts_moves PORT    the router has forgotten all flows and gives that port to the server's UDP 4500; no
+#                       other leads there, nor may the client begin
 #   hosts_nat_reboots   the router has forgotten all flows and gives them other ports
 
 hosts_new() {
@@ -137,6 +138,7 @@ hosts_nat_reboots() {
 }
 
 hosts_moves() {
+	lab_in router iptables-legacy -A FORWARD -i in0 -m conntrack --ctstate NEW -j DROP
 	lab_in router iptables-legacy -t nat -A POSTROUTING -o in0 -p udp --sport 4500 -j SNAT \
 		--to-source "198.51.100.1:$1"
 	lab_in router conntrack --flush 2>/dev/null
