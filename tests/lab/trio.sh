@@ -74,7 +74,7 @@ trio_serve() {
 }
 
 trio_mute() {
-	lab_in "$1" iptables-legacy -A OUTPUT -p udp --sport 1701 -m policy --dir out --pol none -j DROP
+	lab_in "$1" iptables-legacy -A OUTPUT ! -o lo -p udp --sport 1701 -m policy --dir out --pol none -j DROP
 }
 
 # ---- the files of a client ------------------------------------------------------------------
