@@ -48,6 +48,8 @@ PURE_SYSTEM = {
 DOORS = {
     "openssl/*": ["base/crypto*", "ike/ike_cert*"],
     "intel-ipsec-mb.h": ["base/crypto*"],
+    "dlfcn.h": ["base/crypto_mb.c", "daemon/sdbus.c"],
+    "systemd/*": ["daemon/sdbus.h"],
     "event2/*": ["daemon/loop.c"],
     "event.h": [],
     "netlink/*": ["daemon/*", "esp/xfrm*"],
@@ -128,6 +130,8 @@ BAD = [
     sample("daemon/udp.c", "<openssl/evp.h>"),
     sample("base/secret.c", "<openssl/crypto.h>"),
     sample("ike/ike.c", "<sys/socket.h>"),
+    sample("base/crypto.c", "<dlfcn.h>"),
+    sample("daemon/dns_resolved.c", "<systemd/sd-bus.h>"),
     sample("ppp/ppp.c", "<time.h>"),
     sample("esp/esp_user.c", "<netlink/netlink.h>"),
     sample("cli/vpnctl.c", "<netlink/netlink.h>"),
@@ -142,6 +146,7 @@ BAD = [
 GOOD = [
     sample("ppp/ccp.c", '"mppe/mppe.h"'),
     sample("base/crypto_dh.c", "<openssl/evp.h>"),
+    sample("base/crypto_mb.c", "<dlfcn.h>"),
     sample("daemon/loop.c", "<event2/event.h>"),
     sample("esp/xfrm.c", "<linux/xfrm.h>"),
     sample("daemon/control.c", '"cli/varlink.h"'),
