@@ -14,7 +14,7 @@ enum { PATH_ROOM = 512 };
 static const char *const host_dirs[] = {"/etc/modprobe.d", "/run/modprobe.d",
 	"/usr/local/lib/modprobe.d", "/usr/lib/modprobe.d", "/lib/modprobe.d", NULL};
 
-const struct kmod kmod_host = {.dirs = host_dirs};
+const struct kmod kmod_host = {.dirs = host_dirs, .cmdline = "/proc/cmdline"};
 
 /* - and _ are the same in the name of a module. */
 static bool same_name(const char *a, size_t n, const char *b)
@@ -65,6 +65,27 @@ static const char *line_verdict(const char *line, const char *module)
 		word = slash + 1;
 	}
 	return word_is(word, n, "false") || word_is(word, n, "true") ? "switched off" : NULL;
+}
+
+/* modprobe.blacklist=A,B and module_blacklist=A,B, which the kernel itself obeys. */
+static const char *cmdline_verdict(const char *line, const char *module)
+{
+	size_t n, name;
+
+	for (const char *word = next_word(&line, &n); word; word = next_word(&line, &n)) {
+		const char *end = word + n, *at = memchr(word, '=', n);
+
+		if (!at || !(word_is(word, (size_t)(at - word), "modprobe.blacklist") ||
+				   word_is(word, (size_t)(at - word), "module_blacklist")))
+			continue;
+		while (at++ < end) {
+			name = strcspn(at, ", \t\n");
+			if (same_name(at, name, module))
+				return "blacklisted";
+			at += name;
+		}
+	}
+	return NULL;
 }
 
 /* The first that `judge` has to say of the module in a file of lines; NULL: nothing, or no file. */
@@ -163,6 +184,8 @@ const char *kmod_why(const struct kmod *kmod, const char *module, char *to, size
 
 	for (size_t dir = 0; kmod->dirs[dir] && !verdict; dir++)
 		verdict = dir_verdict(kmod, dir, module, path);
+	if (!verdict && (verdict = of_lines(kmod->cmdline, module, cmdline_verdict)))
+		snprintf(path, sizeof(path), "%s", kmod->cmdline);
 	if (verdict)
 		snprintf(to, room, "%s is %s (%s)", module, verdict, path);
 	else if (!is_there(kmod, module))

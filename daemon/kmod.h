@@ -1,10 +1,12 @@
-/* Why the kernel has not loaded a module: what modprobe.d(5) forbids, and which modules there are. */
+/* Why the kernel has not loaded a module: what modprobe.d(5) and the kernel's command line forbid, and which
+ * modules there are. */
 #pragma once
 
 #include <stddef.h>
 
 struct kmod {
 	const char *const *dirs; /* of modprobe.d(5), the first has the last word; ends with NULL */
+	const char *cmdline;     /* the file with the kernel's command line */
 	const char *modules;     /* where the kernel's modules lie; NULL: /lib/modules/RELEASE */
 };
 

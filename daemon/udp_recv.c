@@ -9,7 +9,7 @@
 
 #include "daemon/ip_hdr.h"
 
-/* Large buffers read into by one system call: as many as a pool keeps. Each costs 12 KiB from its first use
+/* Large buffers read into by one system call: as many as a pool keeps. Each takes memory from its first use
  * on, so they become more only while all are filled: what carries only IKE does with one. */
 enum { READS = 8 };
 

@@ -5,7 +5,7 @@
 
 struct fixture {
 	struct scratch scratch;
-	char etc[96], usr[96], modules[96];
+	char etc[96], usr[96], cmdline[96], modules[96];
 	const char *dirs[3];
 	struct kmod kmod;
 	char why[160];
@@ -21,7 +21,8 @@ static int setup(void **state)
 	snprintf(f->modules, sizeof(f->modules), "%s/modules", f->scratch.dir);
 	f->dirs[0] = f->etc;
 	f->dirs[1] = f->usr;
-	f->kmod = (struct kmod){.dirs = f->dirs, .modules = f->modules};
+	snprintf(f->cmdline, sizeof(f->cmdline), "%s/cmdline", f->scratch.dir);
+	f->kmod = (struct kmod){.dirs = f->dirs, .cmdline = f->cmdline, .modules = f->modules};
 	scratch_put(&f->scratch, "modules/modules.dep",
 		"kernel/net/l2tp/l2tp_core.ko.xz:\n"
 		"kernel/net/l2tp/l2tp_ppp.ko.xz: kernel/net/l2tp/l2tp_core.ko.xz\n"
@@ -128,6 +129,22 @@ static void a_reason_is_cut_to_its_room(void **state)
 	assert_string_equal(kmod_why(&f->kmod, "l2tp_ppp", few, sizeof(few)), "l2tp_ppp is");
 }
 
+static void the_kernels_command_line_forbids_too(void **state)
+{
+	struct fixture *f = *state;
+
+	scratch_put(&f->scratch, "cmdline",
+		"root=/dev/vda quiet modprobe.blacklist=pcspkr,l2tp-ppp "
+		"module_blacklist=des_generic\n");
+	assert_string_equal(why(f, "l2tp_ppp"), "l2tp_ppp is blacklisted (~/cmdline)");
+	assert_string_equal(why(f, "des_generic"), "des_generic is blacklisted (~/cmdline)");
+	assert_string_equal(why(f, "l2tp_core"), "the module l2tp_core is not loaded");
+	scratch_put(&f->scratch, "cmdline", "blacklist=l2tp_ppp modprobe.blacklist=l2tp l2tp_ppp");
+	assert_string_equal(why(f, "l2tp_ppp"), "the module l2tp_ppp is not loaded");
+	scratch_put(&f->scratch, "cmdline", "modprobe.blacklist= modprobe.blacklist=,");
+	assert_string_equal(why(f, "l2tp_ppp"), "the module l2tp_ppp is not loaded");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -139,6 +156,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_is_no_such_line_says_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			a_file_hides_its_namesakes_in_the_directories_behind, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			the_kernels_command_line_forbids_too, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_reason_is_cut_to_its_room, setup, teardown),
 	};
 

@@ -75,7 +75,8 @@ static int setup(void **state)
 	kernel = &w->scratch;
 	snprintf(w->modprobe, sizeof(w->modprobe), "%s/modprobe.d", w->scratch.dir);
 	w->dirs[0] = w->modprobe;
-	w->kmod = (struct kmod){.dirs = w->dirs, .modules = "/nonexistent"};
+	w->kmod = (struct kmod){
+		.dirs = w->dirs, .cmdline = "/nonexistent", .modules = "/nonexistent"};
 	w->env = test_env_new(1);
 	w->loop = loop_new();
 	begin(w);
