@@ -183,7 +183,7 @@ bench_idle() {
 	sleep "$idle_seconds"
 	printf '    %d\n' "$(($(wakeups) - before))"
 	cat <<-'END'
-		    The protocols' own: an LCP echo and its reply after 20 s of silence, an L2TP Hello and
+		    The protocols' own: an LCP echo and its reply after 18 s of silence, an L2TP Hello and
 		    its acknowledgement after 60 s, R-U-THERE after 30 s without any authentic packet,
 		    behind NAT a keepalive every 20 s, and what the gateway asks.
 	END
