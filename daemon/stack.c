@@ -11,7 +11,7 @@ enum {
 	CLOSE_PATIENCE = 3000, /* ms for the whole farewell */
 	PPP_FAREWELL = 1000,   /* ms of it for PPP's own */
 	HANDOVER_PATIENCE = 5000,
-	RAW_PATIENCE = 4500,  /* ms for the first answer through protocol 50 */
+	RAW_PATIENCE = 3500,  /* ms for the first answer through protocol 50 */
 	MESSAGE_3_LOST = 250, /* ms without an answer: quick mode's last may not have come */
 	PAIR_DOUBTED = 4000,  /* ms of asking through ESP without an answer; doubling */
 	PATH_MTU_DEFAULT = 1500,

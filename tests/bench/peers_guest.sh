@@ -248,16 +248,17 @@ vpnd_ends() {
 	fi
 }
 
-# never_up [WORDS COMMAND...]: where ipsec up does well, they are what today's stack says, and how to see it.
+# never_up [WORDS COMMAND...]: one after the other. Where ipsec up does well, they are what today's stack says,
+# and how to see it.
 never_up() {
-	local began=$EPOCHREALTIME
-	vpnd_ends "$began" &
+	local began
+	vpnd_ends "$EPOCHREALTIME"
+	began=$EPOCHREALTIME
 	if today_connects; then
 		until_said "$began" today "$@"
 	else
 		say today "$(since "$began")" "$(tail -n 1 "$LAB_DIR/trio-today/run/log/up")"
 	fi
-	wait $!
 }
 
 today_log() {
