@@ -97,7 +97,7 @@ static bool set_routes(struct session *s, const struct stack_status *st, struct 
 	return false;
 }
 
-/* The servers of the file, or else of the server. */
+/* The servers of the file, or else of the server: a pppd that knows only one gives it twice. */
 static void choose_dns(struct session *s, const struct ppp_status *ppp)
 {
 	size_t n = 0;
@@ -107,7 +107,8 @@ static void choose_dns(struct session *s, const struct ppp_status *ppp)
 			s->network.dns[n++] = s->conf->dns.at[i];
 	else if (s->conf->dns.kind == CONF_DNS_AUTO)
 		for (size_t i = 0; i < 2; i++)
-			if (ip_is_unicast(&ppp->dns[i]))
+			if (ip_is_unicast(&ppp->dns[i]) &&
+				!(i && ip_equal(&ppp->dns[i], &ppp->dns[0])))
 				s->network.dns[n++] = ppp->dns[i];
 }
 
