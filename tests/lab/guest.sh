@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Inside a guest of uml.sh: plays scenarios, a few at a time. guest.sh JOBS WINDOW PLAY...
+# Inside a guest of uml.sh: plays scenarios, a few at a time. guest.sh JOBS WINDOW GROUND PLAY..., where the
+# ground, warm.sh or masked.sh, is what is done before.
 #
 # A play is NAME/PLANE. For each one line "played PLAY STATUS SECONDS"; WINDOW/PLAY then holds what it
 # said, its recording of the uplink, and all logs if it failed.
@@ -7,9 +8,8 @@ set -euo pipefail
 here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 readonly jobs=$1 window=$2
 declare -A began=() play_of=()
-shift 2
-
-. "$here/warm.sh"
+. "$here/$3"
+shift 3
 
 begin() {
 	mkdir -p "$window/$1"

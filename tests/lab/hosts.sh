@@ -2,12 +2,13 @@
 # The hosts of a scenario, in namespaces: client - router - server. To be sourced after
 # tests/net/netns.sh. The client is 192.0.2.2 at up0; the server is asked for at 198.51.100.1.
 #
-#   hosts_new plain|v6|nat|double-nat [server-nat] [delay TIME] [loss PERCENT]
+#   hosts_new plain|v6|nat|double-nat [server-nat] [delay TIME] [loss PERCENT]   (scenarios.txt: [masked])
 #     plain         there is a route back to the client
 #     v6            plain, and by IPv6 too: 2001:db8:1::2 and 2001:db8:2::1
 #     nat           the router hides the client instead
 #     double-nat    so does one more, "home", in front of the router
 #     server-nat    the server is 203.0.113.130, behind "front" who forwards UDP 500 and 4500 to it
+#     masked        the client's kernel may not load ESP and L2TP; the server is gatewayd, for it is the same kernel
 #     delay, loss   each way, at the router, as netem has them
 #   hosts_drop WHAT     from now on the router drops: udp500, all, and of ESP esp-out and esp-in in UDP,
 #                       esp50-out and esp50-in as it is

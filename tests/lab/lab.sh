@@ -15,7 +15,7 @@ root=$(realpath "$here/../..")
 window=$root/build/lab
 bin=${VPND_BIN:-$root/build/release/bin}
 jobs=3 guests=$(nproc)
-names=() plays=() planes=first
+names=() plays=() masked=() planes=first
 machine=(uml.sh -m 1G) patience=1
 [[ -z ${STOCK_KERNEL:-} ]] || machine=(qemu.sh -m 3G) patience=5 guests=1 # with sanitizers, and slow
 declare -A waiting=() place_of=() # by play
@@ -28,11 +28,13 @@ table() {
 
 # choose NAME: its first plane, or each.
 choose() {
-	local of plane
+	local of plane list=plays
+	[[ $1 != *masked* ]] || list=masked
+	local -n to=$list
 	read -ra of < <(table | awk -F'|' -v name="$1" '{ gsub(/ /, "", $1) } $1 == name { sub(/all:/, "", $2); print $2 }') || true
 	((${#of[@]})) || { echo "lab: no scenario $1; lab.sh --list shows them" >&2 && exit 2; }
 	for plane in "${of[@]}"; do
-		plays+=("$1/$plane")
+		to+=("$1/$plane")
 		waiting[$1/$plane]=yes
 		[[ $planes == every ]] || break
 	done
@@ -92,28 +94,35 @@ mkdir -p "$window"
 export VPND_BIN
 VPND_BIN=$(realpath "$bin")
 
-# start PLACE PLAY...: a guest that plays them.
+# start GROUND PLAY...: a guest that plays them.
 start() {
-	local play
+	local play place=${#running[@]}
 	for play in "${@:2}"; do
-		place_of[$play]=$1
+		place_of[$play]=$place
 	done
-	"$here/${machine[0]}" "${machine[@]:1}" -p "$1" -t $((patience * (600 + 60 * ($# - 1)))) "$window" \
-		env "VPND_BIN=$VPND_BIN" "$here/guest.sh" "$jobs" "$window" "${@:2}" >"$window/pipe" {hold}>&- &
-	running[$1]=$!
+	"$here/${machine[0]}" "${machine[@]:1}" -p "$place" -t $((patience * (600 + 60 * ($# - 1)))) "$window" \
+		env "VPND_BIN=$VPND_BIN" "$here/guest.sh" "$jobs" "$window" "$@" >"$window/pipe" {hold}>&- &
+	running[place]=$!
 }
 
-# Those that wait longest come first in the table: each guest gets its share of them.
+# The plays of this ground go to so many guests at most. Those that wait longest come first in the table: each
+# guest gets its share of them.
+deal() {
+	local share place i n=$2 dealt=("${@:3}")
+	((n <= ${#dealt[@]})) || n=${#dealt[@]}
+	for ((place = 0; place < n; place++)); do
+		share=()
+		for ((i = place; i < ${#dealt[@]}; i += n)); do
+			share+=("${dealt[i]}")
+		done
+		start "$1" "${share[@]}"
+	done
+}
+
 mkfifo "$window/pipe"
 exec {hold}<>"$window/pipe"
-((guests <= ${#plays[@]})) || guests=${#plays[@]}
-for ((place = 0; place < guests; place++)); do
-	share=()
-	for ((i = place; i < ${#plays[@]}; i += guests)); do
-		share+=("${plays[i]}")
-	done
-	start "$place" "${share[@]}"
-done
+deal warm.sh "$guests" "${plays[@]}"
+deal masked.sh 1 "${masked[@]}"
 exec {said}<"$window/pipe" {hold}>&-
 while read -r -u "$said" word play status rest; do
 	case $word in

@@ -5,6 +5,7 @@ set -euo pipefail
 here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 . "$here/../net/netns.sh"
 . "$here/../net/vpnd.sh" "$VPND_BIN"
+. "$here/../net/gatewayd.sh"
 . "$here/../interop/capture.sh"
 . "$here/hosts.sh"
 . "$here/trio.sh"
@@ -52,14 +53,22 @@ trap 'play_ended $?' EXIT
 mkfifo "$LAB_DIR/nothing"
 : >"$LAB_DIR/moved" # the port that the server has got besides
 exec {nothing}<>"$LAB_DIR/nothing"
-hosts_new "${host_words[@]}"
-trio_new server
-trio_serve server "${server_keys[@]}"
-trio_mute server
-trio_start server ipsec
-trio_start server l2tp
+if [[ ${host_words[-1]} == masked ]]; then
+	hosts_new "${host_words[@]:0:${#host_words[@]}-1}"
+	[[ $(modinfo -F filename esp4) != *builtin* ]] || lab_skip "this kernel has ESP built in"
+	gatewayd_start server --own "$TRIO_INSIDE" --pool 192.168.42.10
+	play_conf=auto # it finds out by itself
+else
+	hosts_new "${host_words[@]}"
+	trio_new server
+	trio_serve server "${server_keys[@]}"
+	trio_mute server
+	trio_start server ipsec
+	trio_start server l2tp
+	play_conf=$play_plane
+fi
 [[ ${host_words[0]} != v6 ]] || trio_start server relay
-vpnd_conf client corp "data-plane = $play_plane" "${client_keys[@]}"
+vpnd_conf client corp "data-plane = $play_conf" "${client_keys[@]}"
 vpnd_resolv client $'nameserver 192.0.2.1\n'
 vpnd_remember client
 vpnd_start client --log-level debug

@@ -61,6 +61,13 @@ has_had() {
 	((${count:-0} >= $2))
 }
 
+# says TEXT: `vpnctl test ipsec` does.
+verb_says() {
+	local said
+	said=$(vpnctl client test ipsec)
+	[[ $said == *"$*"* ]] || lab_fail "vpnctl test ipsec does not say $*, but: $said"
+}
+
 verb_pings() {
 	vpnd_ping client "$TRIO_INSIDE"
 }
