@@ -8,8 +8,8 @@ static const struct {
 	msec patience;        /* until the verdict */
 	unsigned most;        /* copies, the first included; 0 = no limit but the time */
 } table[] = {
-	[PATIENCE_FIRST] = {500, 2, 50, 1500, SECONDS(12), 0},
-	[PATIENCE_OVERTAKER] = {40, 0, 100, 1500, SECONDS(12), 0},
+	[PATIENCE_FIRST] = {500, 2, 50, 1500, SECONDS(11), 0},
+	[PATIENCE_OVERTAKER] = {40, 0, 100, 1500, SECONDS(11), 0},
 	[PATIENCE_EXCHANGE] = {500, 2, 50, 4000, SECONDS(40), 0},
 	[PATIENCE_OPTIONS] = {150, 2, 50, 4000, SECONDS(40), 0},
 	[PATIENCE_AUTH] = {SECONDS(120), 0, 0, SECONDS(120), SECONDS(120), 1},

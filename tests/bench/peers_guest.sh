@@ -56,6 +56,7 @@ furnish() {
 	trio_start today l2tp
 	vpnd_conf client corp "data-plane = kernel" "ike = aes256-sha1-modp2048" "esp = aes256-sha1"
 	vpnd_start client
+	vpnctl client test ipsec >/dev/null # what it asks the kernel once
 	hole client
 	hole today
 	sit_down client "'$VPND_BIN/vpnctl' --socket '$(vpnd_home client)/run/io.vpnd' -q connect corp" \

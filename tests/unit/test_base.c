@@ -192,11 +192,11 @@ static void patience_is_the_tables(void **state)
 	msec verdict, longest;
 	unsigned copies = copies_until_verdict(env, PATIENCE_FIRST, 0, &verdict, &longest);
 
-	assert_int_equal(verdict, 12000);
+	assert_int_equal(verdict, 11000);
 	assert_in_range(copies, 8, 11);
 	assert_in_range(longest, 1350, 1650);
 	copies = copies_until_verdict(env, PATIENCE_OVERTAKER, 600, &verdict, &longest);
-	assert_int_equal(verdict, 12000);
+	assert_int_equal(verdict, 11000);
 	assert_in_range(copies, 12, 15);
 	assert_in_range(longest, 1350, 1650);
 	copies = copies_until_verdict(env, PATIENCE_EXCHANGE, 100, &verdict, &longest);

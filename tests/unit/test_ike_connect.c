@@ -65,19 +65,19 @@ static void lost_copies_are_repeated(void **state)
 	}
 }
 
-static void silence_is_a_timeout_in_12_seconds(void **state)
+static void silence_is_a_timeout_in_11_seconds(void **state)
 {
 	(void)state;
 	struct world *w = world_new("modern");
 
 	w->gw.mute = true;
 	world_open(w);
-	pass(w, SECONDS(11));
+	pass(w, SECONDS(10));
 	assert_int_equal(w->events[IKE_EV_FAILED], 0);
 	pass(w, SECONDS(2));
 	assert_failed(w, REASON_IKE_TIMEOUT);
 	assert_non_null(
-		strstr(w->reason.evidence, "requests to 203.0.113.1:500 in 12 s, 0 answers"));
+		strstr(w->reason.evidence, "requests to 203.0.113.1:500 in 11 s, 0 answers"));
 	assert_in_range(w->sent, 8, 11);
 	assert_true(ike_deadline(w->ike) == MSEC_NEVER);
 	world_free(w);
@@ -255,7 +255,7 @@ static void an_early_hint_names_the_silence(void **state)
 	world_open(w);
 	settle_world(w);
 	forge_notify(w, IKE_NO_PROPOSAL_CHOSEN);
-	pass(w, SECONDS(11));
+	pass(w, SECONDS(10));
 	assert_int_equal(w->events[IKE_EV_FAILED], 0);
 	pass(w, SECONDS(2));
 	assert_failed(w, REASON_IKE_NO_PROPOSAL);
@@ -412,7 +412,7 @@ int main(void)
 		cmocka_unit_test(main_mode_and_quick_mode),
 		cmocka_unit_test(every_suite_of_every_tier),
 		cmocka_unit_test(lost_copies_are_repeated),
-		cmocka_unit_test(silence_is_a_timeout_in_12_seconds),
+		cmocka_unit_test(silence_is_a_timeout_in_11_seconds),
 		cmocka_unit_test(initial_contact_only_when_asked_for),
 		cmocka_unit_test(behind_nat_it_floats_and_keeps_alive),
 		cmocka_unit_test(encapsulation_is_forced_without_nat),
