@@ -59,7 +59,7 @@ judge() {
 	esac
 	[[ $outcome == FAILED ]] || rm -r "$kept"
 	rmdir --ignore-fail-on-non-empty "${kept%/*}"
-	printf '[%10s ] %s, %s s: %s\n' "$outcome" "$1" "$3" "${why//$'\n'/; }"
+	printf '[%10s ] %s: %s s, %s\n' "$outcome" "$1" "$3" "${why//$'\n'/; }"
 }
 
 close() {

@@ -12,7 +12,7 @@ import xml.etree.ElementTree as ElementTree
 
 SAID = 60  # lines
 REASON = re.compile(r"^FAILED: (.*)", re.MULTILINE)  # how the scripts of tests/net and tests/interop end
-TESTS = re.compile(r"\[\s+(OK|FAILED|SKIPPED)\s+\] ([A-Za-z_][\w/-]*)(?:: (.*))?$", re.MULTILINE)
+TESTS = re.compile(r"\[\s+(OK|FAILED|SKIPPED)\s+\] (\w[\w/-]*)(?:: (.*))?$", re.MULTILINE)
 
 
 def cases(program):
