@@ -573,24 +573,32 @@ static int best(const struct prefix *p, size_t n, const struct ip *ip)
 	return len;
 }
 
+/* The same for what goes inside, whatever is near. */
+static int inside(const struct route *r, const struct ip *to)
+{
+	return r->conf.mode == ROUTE_FULL    ? 0
+	       : r->conf.mode == ROUTE_SPLIT ? best(r->conf.prefixes, r->conf.n, to)
+					     : -1;
+}
+
 bool route_captures_but(
 	const struct route *r, const struct prefix *near, size_t n, const struct ip *to)
 {
-	int outside = best(near, n, to);
-	int inside = r->conf.mode == ROUTE_FULL    ? 0
-		     : r->conf.mode == ROUTE_SPLIT ? best(r->conf.prefixes, r->conf.n, to)
-						   : -1;
+	int len = inside(r, to);
 
-	return inside >= 0 && (outside < 0 || inside >= outside);
+	return len >= 0 && len >= best(near, n, to);
 }
 
 bool route_captures(const struct route *r, const struct ip *to)
 {
 	struct prefix *near = NULL;
 	size_t n = 0;
-	bool captures = route_near(r, &near, &n) < 0 ? route_captures_but(r, NULL, 0, to)
-						     : route_captures_but(r, near, n, to);
 
+	if (inside(r, to) < 0)
+		return false;
+	if (route_near(r, &near, &n) < 0) /* then nothing is known to be */
+		n = 0;
+	bool captures = route_captures_but(r, near, n, to);
 	free(near);
 	return captures;
 }
