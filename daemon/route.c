@@ -255,20 +255,28 @@ void route_unpass(struct route *r, const struct flow *flow)
 
 enum { UPLINKS_MAX = 8 };
 
+const struct ip *route_server(const struct route *r, size_t *i)
+{
+	while (*i < r->flows.n) {
+		const struct net_item *flow = &r->flows.v[(*i)++];
+
+		if (*i == 1 || !ip_equal(&flow[-1].rule.to.ip, &flow->rule.to.ip))
+			return &flow->rule.to.ip;
+	}
+	return NULL;
+}
+
 /* The links to the servers of our flows, whatever other routes those links carry. */
 static int find_uplinks(const struct route *r, uint32_t uplinks[UPLINKS_MAX], size_t *n)
 {
-	const struct ip *before = NULL;
+	const struct ip *server;
+	size_t i = 0;
 	int err = 0;
 
 	*n = 0;
-	for (size_t i = 0; i < r->flows.n && *n < UPLINKS_MAX && !err; i++) {
-		const struct ip *server = &r->flows.v[i].rule.to.ip;
+	while (*n < UPLINKS_MAX && !err && (server = route_server(r, &i))) {
 		struct way way;
 
-		if (before && ip_equal(before, server)) /* IKE and ESP go the same way */
-			continue;
-		before = server;
 		err = route_way(r, server, &way);
 		if (!err && way.len >= 0)
 			uplinks[(*n)++] = way.ifindex;

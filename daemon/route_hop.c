@@ -79,19 +79,17 @@ static int add_hop(const struct route *r, const struct ip *hop, struct items *wa
 
 int route_follow_hops(struct route *r)
 {
-	const struct ip *before = NULL;
+	const struct ip *server;
 	struct prefix *near = NULL;
 	struct items want = {0};
-	size_t n;
+	size_t n, i = 0;
 	int err = route_near(r, &near, &n);
 
-	for (size_t i = 0; i < r->flows.n && !err; i++) {
-		const struct ip *server = &r->flows.v[i].rule.to.ip;
+	while (!err && (server = route_server(r, &i))) {
 		struct way way;
 
-		if (server->family != FAMILY_IPV4 || (before && ip_equal(before, server)))
+		if (server->family != FAMILY_IPV4)
 			continue;
-		before = server;
 		err = route_way(r, server, &way);
 		if (!err && way.len >= 0 && route_captures_but(r, near, n, &way.hop))
 			err = add_hop(r, &way.hop, &want);

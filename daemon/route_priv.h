@@ -46,6 +46,9 @@ struct routes {
 int items_add(struct items *items, struct keep *keep, const struct net_item *item);
 void items_clear(struct items *items, struct keep *keep);
 
+/* The servers of the flows in turn, *i is 0 at first: IKE and ESP of one count once. NULL: that was the last. */
+const struct ip *route_server(const struct route *r, size_t *i);
+
 /* The near prefixes of now, to be freed; 0 or -errno. And would a packet go inside, if these were they? */
 int route_near(const struct route *r, struct prefix **near, size_t *n);
 bool route_captures_but(
